@@ -1,0 +1,147 @@
+import type { EndorsementKey, Facts, NodeRecord, NodeStatus, TpmCounters } from './node.ts';
+
+/** What a challenge asks evidence for; evidence for one purpose is worthless for another. */
+export type Purpose = 'enrol' | 'boot' | 'health' | 'reattest';
+
+export interface ChallengeRecord {
+  /** Hex SHA-256 of the compact JWS as it was sent. */
+  sha256: string;
+  akName: string;
+  purpose: Purpose;
+  enrolmentId?: string;
+  issuedAtSeconds: number;
+  expiresAtSeconds: number;
+}
+
+export interface PendingCredential extends EndorsementKey {
+  /** Hex SHA-256 of the secret that only this endorsement key can recover. */
+  secretSha256: string;
+}
+
+export interface EnrolmentRecord {
+  id: string;
+  akPublic: Uint8Array;
+  akName: string;
+  credentials: readonly PendingCredential[];
+  /** Base64url SHA-256 of the ephemeral client certificate that opened this enrolment. */
+  clientThumbprint: string;
+  untrustedHints: Readonly<Record<string, string>>;
+  expiresAtSeconds: number;
+}
+
+export interface VerdictRecord {
+  akName: string;
+  nodeId?: string;
+  purpose: Purpose;
+  verdict: 'accept' | 'refuse' | 'hold';
+  reasons: readonly { code: string; message: string }[];
+  notes: readonly { code: string; message: string }[];
+  facts?: Facts;
+  /** The evidence file (`bootward-evidence-v1`), for offline verification later. */
+  evidenceDocument?: string;
+  releaseDigest?: string;
+  atSeconds: number;
+}
+
+export interface GrantRecord {
+  id: string;
+  nodeId: string;
+  channel: string;
+  version: number;
+  releaseDigest: string;
+  /** Base64url SHA-256 of the ephemeral certificate that the grant is bound to (RFC 8705). */
+  clientThumbprint: string;
+  issuedAtSeconds: number;
+  expiresAtSeconds: number;
+}
+
+/** Why a one-use thing could not be used. */
+export type ChallengeFault = 'challenge-unknown' | 'challenge-expired' | 'nonce-consumed';
+
+export interface Activation {
+  enrolmentId: string;
+  challengeSha256: string;
+  node: NodeRecord;
+  endorsementKeys: readonly EndorsementKey[];
+  verdict: VerdictRecord;
+}
+
+/**
+ * State of enrolment and attestation. Every method that writes is one durable transaction: after it
+ * resolved, its effect survives a crash; after it rejected, nothing of it is there. Methods may be
+ * called concurrently and from several processes on one database; what may happen only once is decided
+ * by a conditional write, never by isolation level. Nothing here is retried by the implementation.
+ */
+export interface AttestationStore {
+  findNode(id: string): Promise<NodeRecord | undefined>;
+  findNodeByAk(akName: string): Promise<NodeRecord | undefined>;
+  findNodeByEk(fingerprint: string): Promise<NodeRecord | undefined>;
+  listNodes(): Promise<NodeRecord[]>;
+  /** The admission list: which channel this endorsement key was imported for, if it was. */
+  findListedEk(fingerprint: string): Promise<{ channel: string } | undefined>;
+
+  saveChallenge(challenge: ChallengeRecord): Promise<void>;
+  /** Also when consumed or expired: {@link consumed} says so. */
+  findChallenge(sha256: string): Promise<(ChallengeRecord & { consumed: boolean }) | undefined>;
+
+  saveEnrolment(enrolment: EnrolmentRecord): Promise<void>;
+  countOpenEnrolments(nowSeconds: number): Promise<number>;
+  findEnrolment(id: string): Promise<EnrolmentRecord | undefined>;
+  /** Ends an enrolment for ever: its credentials and its challenge are gone. */
+  endEnrolment(id: string): Promise<void>;
+  /** The node that an enrolment led to, asked by the same ephemeral certificate. */
+  findEnrolledNode(query: { enrolmentId: string; clientThumbprint: string }): Promise<NodeRecord | undefined>;
+
+  /**
+   * Consumes the challenge, ends the enrolment, binds AK and EKs to the node and records the verdict,
+   * all or nothing. `conflict`: another node came to own this AK or one of these EKs meanwhile.
+   */
+  commitActivation(activation: Activation): Promise<'committed' | 'conflict' | ChallengeFault>;
+
+  /**
+   * Consumes the challenge and records the verdict; with an accepted one also the counters and the
+   * grant, closing the node's earlier grants. `node-not-enrolled`: it was revoked meanwhile.
+   */
+  commitVerdict(commit: {
+    challengeSha256: string;
+    verdict: VerdictRecord;
+    counters?: TpmCounters;
+    grant?: GrantRecord;
+  }): Promise<'committed' | 'node-not-enrolled' | ChallengeFault>;
+
+  /** Records a verdict on evidence whose challenge was no longer good: nothing else changes. */
+  recordRefusal(verdict: VerdictRecord): Promise<void>;
+
+  /** Undefined when there is no such grant or it was closed. */
+  findOpenGrant(id: string): Promise<GrantRecord | undefined>;
+  closeGrant(grant: { id: string; atSeconds: number }): Promise<void>;
+
+  /** `unchanged` when the node was not in one of the states the change may start from. */
+  changeNodeStatus(change: NodeStatusChange): Promise<'changed' | 'unchanged'>;
+  importListedEks(entries: readonly ListedEk[]): Promise<{ added: number; known: number }>;
+  listListedEks(): Promise<ListedEk[]>;
+  listVerdicts(query: { nodeId?: string; limit: number }): Promise<StoredVerdict[]>;
+  findVerdict(id: number): Promise<StoredVerdict | undefined>;
+
+  /** Forgets challenges and enrolments that expired before this moment, and old evidence. */
+  purgeExpired(beforeSeconds: number): Promise<void>;
+}
+
+export interface NodeStatusChange {
+  nodeId: string;
+  from: readonly NodeStatus[];
+  to: NodeStatus;
+  admission?: NodeRecord['admission'];
+  channel?: string;
+  atSeconds: number;
+  reason?: string;
+}
+
+export interface ListedEk {
+  fingerprint: string;
+  channel: string;
+  comment: string;
+  importedAtSeconds: number;
+}
+
+export type StoredVerdict = VerdictRecord & { id: number };

@@ -1,0 +1,66 @@
+/**
+ * A node and the three facts about it. They are shown side by side with every node and every verdict,
+ * never merged and never rounded up (docs/architecture.md, "Three facts").
+ */
+
+/** Is this a genuine TPM, and which: `certified` = certificate chain and activation, else activation only. */
+export type Identity = 'certified' | 'uncertified';
+
+/** Does it belong to us. */
+export type Admission = 'listed' | 'token' | 'approved' | 'open' | 'pending';
+
+/** What the PCRs mean. `rom-asserted` is an operator's statement and never inferred. */
+export type PlatformState = 'measured' | 'self-reported' | 'rom-asserted';
+
+export interface Facts {
+  identity: Identity;
+  admission: Admission;
+  state: PlatformState;
+}
+
+export type NodeStatus = 'pending' | 'enrolled' | 'rejected' | 'revoked';
+
+/** What the TPM said of itself in the last accepted evidence (TPM 2.0 Part 2, 10.11, TPMS_CLOCK_INFO). */
+export interface TpmCounters {
+  /** Milliseconds that the TPM has been powered. */
+  clock: bigint;
+  resetCount: number;
+  restartCount: number;
+  firmwareVersion: bigint;
+}
+
+/** One certified or activated endorsement key; several may belong to one TPM and so to one node. */
+export interface EndorsementKey {
+  /** Hex SHA-256 of the SubjectPublicKeyInfo. */
+  fingerprint: string;
+  /** TPMT_PUBLIC. */
+  publicArea: Uint8Array;
+  /** DER, without NV padding. */
+  certificate?: Uint8Array;
+  manufacturer?: string;
+  identity: Identity;
+}
+
+export interface NodeRecord {
+  id: string;
+  channel: string;
+  status: NodeStatus;
+  identity: Identity;
+  admission: Admission;
+  /** TPMT_PUBLIC of the attestation key that was activated. */
+  akPublic: Uint8Array;
+  /** Hex TPM Name of the attestation key. */
+  akName: string;
+  /** Fingerprints of every endorsement key of this TPM that we know. */
+  ekFingerprints: readonly string[];
+  /** What the node says of itself; never evidence. */
+  untrustedHints: Readonly<Record<string, string>>;
+  counters?: TpmCounters;
+  createdAtSeconds: number;
+  lastVerdictAtSeconds?: number;
+}
+
+/** The node's id comes from the endorsement key it first enrolled with, so nobody can choose one. */
+export function nodeIdOf(ekFingerprint: string): string {
+  return `n-${ekFingerprint.slice(0, 20)}`;
+}

@@ -1,0 +1,60 @@
+import { chmod, open } from 'node:fs/promises';
+import { Kysely } from 'kysely';
+import { type Migration, Migrator } from 'kysely/migration';
+import { StorageError } from './errors.ts';
+import { nodesAndReleases } from './migrations/0001-nodes-and-releases.ts';
+import type { Schema } from './schema.ts';
+import { createSqliteDialect } from './sqlite-dialect.ts';
+
+export type Database = Kysely<Schema>;
+
+/** In order, forward only; a name that is out in the world never changes. */
+const MIGRATIONS: Record<string, Migration> = {
+  '0001-nodes-and-releases': nodesAndReleases,
+};
+
+/**
+ * Opens the database file, made on first use readable by its owner only, and brings its schema up to
+ * date. A crash during a migration leaves the schema as it was before that migration.
+ *
+ * @throws {StorageError} `database-newer` when a newer version of this program has written it
+ */
+export async function openDatabase(file: string): Promise<Database> {
+  await (await open(file, 'a', 0o600)).close();
+  await chmod(file, 0o600);
+  const database = new Kysely<Schema>({ dialect: createSqliteDialect(file) });
+  try {
+    await migrate(database);
+    return database;
+  } catch (cause) {
+    await database.destroy();
+    throw cause;
+  }
+}
+
+async function migrate(database: Database): Promise<void> {
+  const migrator = new Migrator({ db: database, provider: { getMigrations: async () => MIGRATIONS } });
+  await refuseNewer(migrator, database);
+  const { error } = await migrator.migrateToLatest();
+  if (error !== undefined)
+    throw new StorageError('database-unusable', 'the database schema could not be brought up to date', {
+      cause: error,
+    });
+}
+
+async function refuseNewer(migrator: Migrator, database: Database): Promise<void> {
+  const known = new Set((await migrator.getMigrations()).map((migration) => migration.name));
+  const tables = await database.introspection.getTables({ withInternalKyselyTables: true });
+  if (!tables.some((table) => table.name === 'kysely_migration')) return;
+  const applied = await database
+    .withTables<{ kysely_migration: { name: string } }>()
+    .selectFrom('kysely_migration')
+    .select('name')
+    .execute();
+  const newer = applied.filter((migration) => !known.has(migration.name));
+  if (newer.length > 0)
+    throw new StorageError(
+      'database-newer',
+      `the database was written by a newer version (${newer.map((migration) => migration.name).join(', ')}): upgrade this program or restore a backup`,
+    );
+}

@@ -1,0 +1,5 @@
+import { CodedError } from '../core/errors.ts';
+
+export type StorageErrorCode = 'database-unusable' | 'database-newer' | 'record-corrupt';
+
+export class StorageError extends CodedError<StorageErrorCode> {}

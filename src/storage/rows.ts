@@ -1,0 +1,82 @@
+import type { Selectable } from 'kysely';
+import type { EndorsementKey, NodeRecord, TpmCounters } from '../attestation/node.ts';
+import { isJsonObject, type JsonValue, parseStrictJson } from '../core/strict-json.ts';
+import { StorageError } from './errors.ts';
+import type { Schema } from './schema.ts';
+
+const MAX_COLUMN_BYTES = 64 * 1024;
+
+export function toJsonColumn(value: unknown): string {
+  return JSON.stringify(value);
+}
+
+export function fromJsonColumn(text: string): JsonValue {
+  return parseStrictJson(text, { maxBytes: MAX_COLUMN_BYTES });
+}
+
+export function toNode(row: Selectable<Schema['nodes']>, ekFingerprints: readonly string[]): NodeRecord {
+  const counters = countersOf(row);
+  return {
+    id: row.id,
+    channel: row.channel,
+    status: row.status,
+    identity: row.identity,
+    admission: row.admission,
+    akPublic: row.ak_public,
+    akName: row.ak_name,
+    ekFingerprints,
+    untrustedHints: toHints(row.untrusted_hints),
+    ...(counters && { counters }),
+    createdAtSeconds: row.created_at,
+    ...(row.last_verdict_at !== null && { lastVerdictAtSeconds: row.last_verdict_at }),
+  };
+}
+
+export function countersToColumns(counters: TpmCounters | undefined) {
+  if (counters === undefined) return {};
+  return {
+    reset_count: counters.resetCount,
+    restart_count: counters.restartCount,
+    clock: counters.clock.toString(),
+    firmware_version: counters.firmwareVersion.toString(),
+  };
+}
+
+function countersOf(row: Selectable<Schema['nodes']>): TpmCounters | undefined {
+  if (row.reset_count === null || row.restart_count === null || row.clock === null) return undefined;
+  if (row.firmware_version === null) return undefined;
+  return {
+    resetCount: row.reset_count,
+    restartCount: row.restart_count,
+    clock: BigInt(row.clock),
+    firmwareVersion: BigInt(row.firmware_version),
+  };
+}
+
+type EndorsementKeyRow = Omit<Selectable<Schema['endorsement_keys']>, 'node_id'>;
+
+export function endorsementKeyToColumns(key: EndorsementKey) {
+  return {
+    fingerprint: key.fingerprint,
+    public_area: key.publicArea,
+    certificate: key.certificate ?? null,
+    manufacturer: key.manufacturer ?? null,
+    identity: key.identity,
+  };
+}
+
+export function toEndorsementKey(row: EndorsementKeyRow): EndorsementKey {
+  return {
+    fingerprint: row.fingerprint,
+    publicArea: row.public_area,
+    ...(row.certificate !== null && { certificate: row.certificate }),
+    ...(row.manufacturer !== null && { manufacturer: row.manufacturer }),
+    identity: row.identity,
+  };
+}
+
+export function toHints(column: string): Record<string, string> {
+  const value = fromJsonColumn(column);
+  if (!isJsonObject(value)) throw new StorageError('record-corrupt', 'hints are not an object');
+  return Object.fromEntries(Object.entries(value).map(([key, hint]) => [key, String(hint)]));
+}
