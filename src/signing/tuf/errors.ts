@@ -1,0 +1,25 @@
+import { CodedError } from '../../core/errors.ts';
+
+export type TufErrorCode =
+  /** The bytes are not the metadata that they should be: JSON, types, formats, sizes. */
+  | 'tuf-metadata-invalid'
+  /** A file that trusted metadata names is not there. */
+  | 'tuf-file-missing'
+  /** Fewer good signatures by different keys than the role's threshold. */
+  | 'tuf-threshold-not-met'
+  /** A role's threshold or its keys do not make sense. */
+  | 'tuf-role-invalid'
+  | 'tuf-version-mismatch'
+  | 'tuf-length-mismatch'
+  | 'tuf-hash-mismatch'
+  /** Older than what was seen before. */
+  | 'tuf-rollback'
+  /** The version that was seen before, with other bytes. */
+  | 'tuf-equivocation'
+  | 'tuf-expired'
+  /** A role lists what it was not delegated, or is delegated something other than the protocol says. */
+  | 'tuf-delegation-invalid'
+  /** A target's name and its custom field do not agree, or break their schema. */
+  | 'tuf-target-invalid';
+
+export class TufError extends CodedError<TufErrorCode> {}
