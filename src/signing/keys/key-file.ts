@@ -1,0 +1,61 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { systemRandom } from '../../core/random.ts';
+import { createFile } from '../durable-file.ts';
+import { createKeySigner, type Signer } from '../signer.ts';
+import {
+  decryptKey,
+  type EncryptedKey,
+  encodeEncryptedKey,
+  encryptKey,
+  parseEncryptedKey,
+} from './encrypted-key.ts';
+import { KeyError } from './key-error.ts';
+
+/**
+ * Makes a new Ed25519 key in a new file, 0600, durable before this returns. A file that is already there is
+ * never touched.
+ *
+ * @throws {KeyError} `key-file-exists`
+ */
+export async function createKeyFile(input: {
+  path: string;
+  passphrase: string;
+  logN?: number;
+}): Promise<Signer> {
+  const { privateKey } = generateKeyPairSync('ed25519');
+  const encrypted = await encryptKey({ ...input, privateKey, random: systemRandom });
+  try {
+    await createFile({ path: input.path, bytes: encodeEncryptedKey(encrypted), mode: 0o600 });
+  } catch (cause) {
+    if (!isErrno(cause, 'EEXIST')) throw cause;
+    throw new KeyError('key-file-exists', `${input.path} is already there and stays as it is`, { cause });
+  }
+  return createKeySigner(privateKey);
+}
+
+/** @throws {KeyError} `key-file-missing`, `key-file-invalid` */
+export async function loadKeyFile(path: string): Promise<EncryptedKey> {
+  try {
+    return parseEncryptedKey(await readFile(path));
+  } catch (cause) {
+    if (cause instanceof KeyError) throw new KeyError(cause.code, `${path}: ${cause.message}`, { cause });
+    if (!isErrno(cause, 'ENOENT')) throw cause;
+    throw new KeyError('key-file-missing', `${path} is not there`, { cause });
+  }
+}
+
+/** @throws {KeyError} also `passphrase-wrong` */
+export async function openKeyFile(path: string, passphrase: string): Promise<Signer> {
+  const encrypted = await loadKeyFile(path);
+  try {
+    return createKeySigner(await decryptKey(encrypted, passphrase));
+  } catch (cause) {
+    if (cause instanceof KeyError) throw new KeyError(cause.code, `${path}: ${cause.message}`, { cause });
+    throw cause;
+  }
+}
+
+export function isErrno(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}
