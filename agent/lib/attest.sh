@@ -1,0 +1,105 @@
+# shellcheck shell=sh
+# Attestation (DESIGN journey 3): challenge, evidence, verdict. An accepted boot gets a grant.
+
+# attest_boot: sets release_channel, release_version and release_digest; the grant waits in a file that
+# curl reads, so that it stands in no process list.
+attest_boot() {
+  attest=$BOOTWARD_RUN/attest
+  mkdir -p "$attest"
+  attest_ask_challenge
+  if [ "$http_status" = 404 ] && [ "$problem_code" = ak-unknown ]; then
+    enrol
+    attest_ask_challenge
+  fi
+  attest_require_challenge
+  challenge_open "$(jq -er '.challenge | strings' "$attest/challenge" 2>/dev/null)" boot
+  evidence_make "$attest/evidence"
+  http_json POST /v1/evidence "$attest/verdict" "$attest/evidence"
+  case $http_status in
+    403) attest_refused ;;
+    409) attest_no_release ;;
+  esac
+  http_require 200 "the evidence"
+  attest_read_verdict
+}
+
+attest_ask_challenge() {
+  jq -cjn --arg akName "$ak_name" '{$akName, purpose: "boot"}' >"$attest/request"
+  http_json POST /v1/challenges "$attest/challenge" "$attest/request"
+  http_answered "a challenge"
+  [ "$http_status" = 200 ] || http_problem
+}
+
+attest_require_challenge() {
+  [ "$http_status" != 200 ] || return 0
+  case $http_status-$problem_code in
+    403-node-pending) await node-pending "This machine (EK $ek_fingerprint) waits for an operator to approve it." ;;
+    403-node-revoked) stop node-revoked "An operator has revoked this machine: it boots nothing from here." ;;
+    403-node-rejected) stop node-rejected "An operator has rejected this machine: it boots nothing from here." ;;
+  esac
+  http_refused "a challenge"
+}
+
+# The reasons are the server's words; each has a code (docs/protocol.md) and a sentence.
+attest_refused() {
+  http_answered "the evidence"
+  http_problem
+  attest_show_reasons "$http_out"
+  case $problem_code in
+    evidence-held) await evidence-held "The server holds this boot until an operator has looked at it." ;;
+    evidence-refused)
+      ! attest_came_late || again evidence-late "The challenge was not good any more: asking for a new one."
+      stop evidence-refused "The server refuses what this machine has booted." ;;
+  esac
+  http_refused "the evidence"
+}
+
+# Slow TPMs and restarted servers are no fault of what was booted.
+attest_came_late() {
+  jq -e '.reasons | length > 0 and all(.code == "challenge-expired" or .code == "challenge-unknown")' \
+    "$http_out" >/dev/null 2>&1
+}
+
+attest_no_release() {
+  http_answered "the evidence"
+  http_problem
+  [ "$problem_code" = no-release ] || http_refused "the evidence"
+  await no-release "This machine is accepted, but its channel lists no release: $problem_detail"
+}
+
+# attest_show_reasons FILE: one marker and one sentence for each reason and note
+attest_show_reasons() {
+  jq -r '(.reasons // [])[] | "\(.code | tostring | gsub("[^a-z0-9-]"; "") | .[:64]) \(.message | tostring | gsub("\n"; " "))"' \
+    "$1" 2>/dev/null >"$BOOTWARD_RUN/reasons"
+  while read -r reason_code reason_message; do
+    mark reason "code=$reason_code"
+    say "The server's reason: $reason_message"
+  done <"$BOOTWARD_RUN/reasons"
+  jq -r '(.notes // [])[].message | tostring | gsub("\n"; " ")' "$1" 2>/dev/null >"$BOOTWARD_RUN/notes"
+  while read -r note; do say "The server notes: $note"; done <"$BOOTWARD_RUN/notes"
+}
+
+attest_read_verdict() {
+  jq -e '.verdict == "accept" and (.facts | all(.identity, .admission, .state; test("^[a-z-]{1,32}$")))
+    and (.release.channel | test("^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$"))
+    and (.release.version | type == "number" and . == floor and . >= 1 and . <= 9007199254740991)
+    and (.release.digest | test("^[0-9a-f]{64}$"))
+    and (.grant | length <= 4096 and test("^[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+$"))' \
+    "$attest/verdict" >/dev/null 2>&1 || stop answer-malformed "The server's verdict is not what this agent understands."
+  release_channel=$(jq -r .release.channel "$attest/verdict")
+  release_version=$(jq -r .release.version "$attest/verdict")
+  release_digest=$(jq -r .release.digest "$attest/verdict")
+  jq -rj '"Authorization: Bearer " + .grant' "$attest/verdict" >"$attest/authorization"
+  jq -c .facts "$attest/verdict" >"$attest/facts"
+  mark verdict "verdict=accept $(jq -r '.facts | "identity=\(.identity) admission=\(.admission) state=\(.state)"' "$attest/verdict")" \
+    "channel=$release_channel" "version=$release_version"
+  attest_show_reasons "$attest/verdict"
+}
+
+# The agent is done with the grant: closed, it is of no use to whoever runs next.
+attest_close_grant() {
+  http DELETE /v1/grant "$MAX_REPLY_BYTES" "$attest/closed" --header "@$attest/authorization"
+  http_require 204 "closing the grant"
+  rm -f "$attest/authorization" "$attest/verdict"
+  mark grant-closed
+}

@@ -1,0 +1,51 @@
+# shellcheck shell=sh
+# Bytes and their spellings: lower-case hex, base64, base64url (RFC 4648). One value has one spelling.
+
+is_hex() { # TEXT DIGITS
+  case $1 in *[!0-9a-f]*) return 1 ;; esac
+  [ "${#1}" -eq "$2" ]
+}
+
+is_count() { # TEXT: a decimal integer of at most 15 digits, without leading zeros
+  case $1 in '' | *[!0-9]* | 0?*) return 1 ;; esac
+  [ "${#1}" -le 15 ]
+}
+
+hex_of() { # FILE
+  od -An -v -tx1 "$1" | tr -d ' \n'
+}
+
+# Checked lower-case hex in, bytes out: no printf of POSIX knows \x, so octal.
+unhex() { # HEX
+  # shellcheck disable=SC2059 # the format is the bytes
+  printf "$(printf '%s\n' "$1" | awk '
+    function digit(at) { return index("0123456789abcdef", substr($0, at, 1)) - 1 }
+    { for (i = 1; i < length($0); i += 2) printf "\\%03o", 16 * digit(i) + digit(i + 1) }')"
+}
+
+sha256_of() { # FILE
+  sha256sum <"$1" | cut -c 1-64
+}
+
+size_of() { # FILE
+  if [ -e "$1" ]; then wc -c <"$1" | tr -d ' '; else echo 0; fi
+}
+
+base64_of() { # FILE
+  base64 -w 0 <"$1"
+}
+
+base64_decode() { # TEXT OUT
+  printf '%s' "$1" | base64 -d >"$2" 2>/dev/null && [ "$(base64_of "$2")" = "$1" ]
+}
+
+base64url_decode() { # TEXT OUT
+  case $1 in '' | *[!A-Za-z0-9_-]*) return 1 ;; esac
+  case $((${#1} % 4)) in
+    0) padding= ;;
+    2) padding='==' ;;
+    3) padding='=' ;;
+    *) return 1 ;;
+  esac
+  base64_decode "$(printf '%s%s' "$1" "$padding" | tr '_-' '/+')" "$2"
+}

@@ -1,0 +1,54 @@
+# shellcheck shell=sh
+# agent.conf: `key=value` lines, read and never run. Whatever is not exactly expected stops the boot:
+# the file is part of the measured stage-0, so a mistake in it is a mistake of the build.
+
+load_config() {
+  config_file=$BOOTWARD_ETC/agent.conf
+  server_url='' stage0_build='' built_at='' on_failure=''
+  retry_attempts='' retry_min_seconds='' retry_max_seconds='' pending_seconds=''
+  [ -r "$config_file" ] || stop config-invalid "There is no configuration at $config_file."
+  while IFS= read -r line || [ -n "$line" ]; do
+    case $line in
+      '' | '#'*) ;;
+      *=*) config_entry "${line%%=*}" "${line#*=}" ;;
+      *) config_refuse "the line \"$line\" is not key=value" ;;
+    esac
+  done <"$config_file"
+  : "${retry_attempts:=8}" "${retry_min_seconds:=2}" "${retry_max_seconds:=60}" "${pending_seconds:=86400}"
+  config_check
+}
+
+config_entry() { # KEY VALUE
+  case $1 in
+    server_url | stage0_build | built_at | on_failure) ;;
+    retry_attempts | retry_min_seconds | retry_max_seconds | pending_seconds) ;;
+    *) config_refuse "the key \"$1\" is not known" ;;
+  esac
+  eval "[ -z \"\$$1\" ]" || config_refuse "the key \"$1\" appears twice"
+  eval "$1=\$2"
+}
+
+config_check() {
+  is_server_url "$server_url" || config_refuse "server_url is not https://HOST or https://HOST:PORT"
+  for key in stage0_build built_at retry_attempts retry_min_seconds retry_max_seconds pending_seconds; do
+    eval "value=\$$key"
+    if ! is_count "$value" || [ "$value" -lt 1 ]; then config_refuse "$key is not a positive integer"; fi
+  done
+  case $on_failure in reboot | halt | poweroff) ;; *) config_refuse "on_failure is not reboot, halt or poweroff" ;; esac
+}
+
+is_server_url() {
+  case $1 in https://?*) ;; *) return 1 ;; esac
+  case ${1#https://} in *[!A-Za-z0-9.:-]*) return 1 ;; esac
+}
+
+config_refuse() {
+  stop config-invalid "The configuration in $config_file is not usable: $*."
+}
+
+# The earliest moment that it can be now. Nodes have no clock to trust: stage-0 cannot run before it was
+# built, and a clock that runs ahead only makes the agent refuse sooner.
+earliest_now() {
+  clock=$(date +%s)
+  if [ "$clock" -lt "$built_at" ]; then echo "$built_at"; else echo "$clock"; fi
+}
