@@ -1,0 +1,31 @@
+import { join } from 'node:path';
+import { concatBytes, utf8Bytes } from '../../src/core/bytes.ts';
+import { type CpioEntry, writeCpio } from '../../src/signing/efi/cpio.ts';
+import { filesBelow, sourceFile } from '../layer.ts';
+
+/** The demo OS: an /init of its own, and the agent beside it, as a real system would have it. */
+export function demoOsLayer(agentFolder: string): CpioEntry[] {
+  return [
+    sourceFile(join(import.meta.dirname, 'init'), 'init'),
+    sourceFile(join(import.meta.dirname, 'second-grant'), 'usr/lib/bootward-demo/second-grant'),
+    ...filesBelow(agentFolder, 'usr/lib/bootward'),
+  ];
+}
+
+/** One demo release's initramfs: the built one with the release's name, and other files, in front of it. */
+export function composeDemoInitramfs(input: {
+  initramfs: Uint8Array;
+  name: string;
+  /** For /etc/bootward, as stage-0 has them: only the release that plays the attacker needs them. */
+  config?: Readonly<Record<string, Uint8Array>>;
+}): Uint8Array {
+  const files = { 'bootward-release': utf8Bytes(`${input.name}\n`), ...prefixed(input.config ?? {}) };
+  const entries = Object.entries(files).map(
+    ([name, data]): CpioEntry => ({ type: 'file', path: `etc/${name}`, mode: 0o644, data }),
+  );
+  return concatBytes(writeCpio(entries), input.initramfs);
+}
+
+function prefixed(config: Readonly<Record<string, Uint8Array>>): Record<string, Uint8Array> {
+  return Object.fromEntries(Object.entries(config).map(([name, data]) => [`bootward/${name}`, data]));
+}
