@@ -1,7 +1,5 @@
 import type { EndorsementKey, Facts, NodeRecord, NodeStatus, TpmCounters } from './node.ts';
-
-/** What a challenge asks evidence for; evidence for one purpose is worthless for another. */
-export type Purpose = 'enrol' | 'boot' | 'health' | 'reattest';
+import type { Purpose } from './purpose.ts';
 
 export interface ChallengeRecord {
   /** Hex SHA-256 of the compact JWS as it was sent. */

@@ -1,6 +1,6 @@
 import type { Generated } from 'kysely';
-import type { Purpose } from '../attestation/attestation-store.ts';
 import type { Admission, Identity, NodeStatus } from '../attestation/node.ts';
+import type { Purpose } from '../attestation/purpose.ts';
 
 /** Rows as they are in the tables; times are Unix seconds, 64-bit TPM values decimal text. */
 export interface Schema {

@@ -1,0 +1,157 @@
+import { asciiBytes, bytesEqual, EMPTY, fromHex, sha256, toHex } from '../core/bytes.ts';
+import { type ChannelPolicy, QUOTED_PCRS, ZERO_PCRS } from './channel-policy.ts';
+import { type Claims, parseClaims } from './claims.ts';
+import { computeExtraData } from './extra-data.ts';
+import type { PlatformState, TpmCounters } from './node.ts';
+import type { Purpose } from './purpose.ts';
+import { type Finding, Refusal } from './reasons.ts';
+import { identifyStage0, type Stage0Match, type Stage0Reference } from './stage0-matching.ts';
+import { type UntrustedEvidence, type VerifiedQuote, verifyEvidence } from './verify.ts';
+
+export interface AppraisalInput {
+  /** Of the stored challenge, never of the request. */
+  purpose: Purpose;
+  /** The compact JWS, as it was sent. */
+  challenge: string;
+  untrustedClaims: Uint8Array;
+  untrustedEvidence: UntrustedEvidence;
+  attester: {
+    /** TPMT_PUBLIC from the store. */
+    akPublic: Uint8Array;
+    ekFingerprints: readonly string[];
+    counters?: TpmCounters;
+  };
+  connection: {
+    /** SubjectPublicKeyInfo of the client certificate on this connection. */
+    clientSpki: Uint8Array;
+    /** Hex SHA-256 of every key that this service answers agents with. */
+    serverKeys: readonly string[];
+  };
+  stage0References: readonly Stage0Reference[];
+  policy: ChannelPolicy;
+}
+
+export interface Appraisal {
+  verdict: 'accept' | 'refuse' | 'hold';
+  reasons: readonly Finding[];
+  notes: readonly Finding[];
+  /** What the PCRs mean; only for evidence that was accepted. */
+  accepted?: { state: PlatformState; counters: TpmCounters; stage0: Stage0Match };
+}
+
+/**
+ * The whole decision on one piece of evidence: what the node claims, the TPM's quote over it, and which
+ * published stage-0 the quoted PCRs belong to. Never throws for anything a node can send.
+ */
+export function appraise(input: AppraisalInput): Appraisal {
+  const claims = readClaims(input.untrustedClaims);
+  if ('fault' in claims) return refuse([claims.fault]);
+  const claimFaults = checkClaims(claims.claims, input);
+  if (claimFaults.length > 0) return refuse(claimFaults);
+
+  const outcome = verifyEvidence({
+    akPublic: input.attester.akPublic,
+    expectedExtraData: computeExtraData({
+      challenge: asciiBytes(input.challenge),
+      claims: input.untrustedClaims,
+    }),
+    untrustedEvidence: input.untrustedEvidence,
+    purpose: input.purpose,
+    ...(input.attester.counters && { previous: input.attester.counters }),
+    policy: {
+      bank: 'sha256',
+      pcrs: QUOTED_PCRS,
+      eventLog: input.policy.eventLog,
+      referenceValues: ZERO_PCRS.map((pcr) => ({ pcr, accepted: [new Uint8Array(32)] })),
+    },
+  });
+  const { reasons, notes, quote } = outcome;
+  if (outcome.verdict !== 'accept' || quote === undefined)
+    return { verdict: outcome.verdict, reasons, notes };
+  return appraiseStage0({ input, claims: claims.claims, quote, notes });
+}
+
+/** Only quoted PCRs reach this: their values are the TPM's word. */
+function appraiseStage0(on: {
+  input: AppraisalInput;
+  claims: Claims;
+  quote: VerifiedQuote;
+  notes: readonly Finding[];
+}): Appraisal {
+  const { input, claims, quote, notes } = on;
+  const identified = identifyStage0(
+    { pcr4: pcrOf(quote, 4), pcr11: pcrOf(quote, 11) },
+    input.stage0References,
+  );
+  if ('fault' in identified) return refuse([identified.fault], notes);
+  const { match } = identified;
+  if (claims.stage0Build !== match.reference.build)
+    return refuse([
+      finding(
+        'claims-stage0-mismatch',
+        `the node says it runs stage-0 build ${claims.stage0Build}, its PCRs say build ${match.reference.build}`,
+      ),
+    ]);
+  if (!match.secureBoot && input.policy.secureBoot === 'required')
+    return refuse([finding('secure-boot-required', 'PCR 4: firmware started stage-0 without verifying it')]);
+  const secureBootNotes = match.secureBoot
+    ? []
+    : [finding('secure-boot-off', 'firmware started stage-0 without verifying it')];
+  return {
+    verdict: 'accept',
+    reasons: [],
+    notes: [...notes, ...secureBootNotes],
+    accepted: {
+      state: input.untrustedEvidence.eventLog === undefined ? 'self-reported' : 'measured',
+      counters: quote.counters,
+      stage0: match,
+    },
+  };
+}
+
+function readClaims(bytes: Uint8Array): { claims: Claims } | { fault: Finding } {
+  try {
+    return { claims: parseClaims(bytes) };
+  } catch (cause) {
+    if (cause instanceof Refusal) return { fault: cause.finding };
+    throw cause;
+  }
+}
+
+/** Each claim is bound into the quote; here it is held against what this side knows for itself. */
+function checkClaims(claims: Claims, input: AppraisalInput): Finding[] {
+  const { connection, attester, untrustedEvidence } = input;
+  const logDigest = sha256(untrustedEvidence.eventLog ?? EMPTY);
+  return [
+    claims.purpose === input.purpose
+      ? undefined
+      : finding(
+          'purpose-mismatch',
+          `the challenge asked for ${input.purpose}, the claims say ${claims.purpose}`,
+        ),
+    connection.serverKeys.includes(claims.serverKey)
+      ? undefined
+      : finding('server-key-mismatch', 'the node saw a server key that is not ours: somebody is in between'),
+    attester.ekFingerprints.includes(claims.ekFingerprint)
+      ? undefined
+      : finding('claims-ek-mismatch', 'the claims name an endorsement key that is not of this TPM'),
+    bytesEqual(claims.ephemeralKey, connection.clientSpki)
+      ? undefined
+      : finding('ephemeral-key-mismatch', 'the connection does not prove the ephemeral key of the claims'),
+    bytesEqual(fromHex(claims.eventLogSha256), logDigest)
+      ? undefined
+      : finding('claims-event-log-mismatch', 'the event log is not the one whose hash is in the claims'),
+  ].filter((fault) => fault !== undefined);
+}
+
+function finding(code: Finding['code'], message: string): Finding {
+  return { code, message };
+}
+
+function refuse(reasons: readonly Finding[], notes: readonly Finding[] = []): Appraisal {
+  return { verdict: 'refuse', reasons, notes };
+}
+
+function pcrOf(quote: VerifiedQuote, pcr: number): string {
+  return toHex(quote.pcrs.get(pcr) ?? EMPTY);
+}

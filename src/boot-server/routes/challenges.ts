@@ -1,0 +1,30 @@
+import { Type } from 'typebox';
+import type { AttestationStore } from '../../attestation/attestation-store.ts';
+import { chooseRelease } from '../../releases/catalog.ts';
+import type { AgentsApp } from '../doors.ts';
+import { Problem } from '../problems.ts';
+import type { ChallengeService } from '../services/challenges.ts';
+import { requireEnrolled } from '../services/node-standing.ts';
+import type { RepositoryService } from '../services/repository.ts';
+import { AkNameHex } from './wire.ts';
+
+const Body = Type.Object(
+  { akName: AkNameHex, purpose: Type.Union([Type.Literal('boot')]) },
+  { additionalProperties: false },
+);
+
+/** Tells a node early what evidence could not change: unknown, not admitted, or nothing to boot. */
+export function registerChallengeRoutes(
+  app: AgentsApp,
+  on: { store: AttestationStore; challenges: ChallengeService; repository: RepositoryService },
+): void {
+  app.post('/v1/challenges', { schema: { body: Body } }, async (request, reply) => {
+    const { akName, purpose } = request.body;
+    const node = requireEnrolled(await on.store.findNodeByAk(akName));
+    const published = on.repository.current();
+    if (published === undefined) throw new Problem('no-release', 'nothing has been published here yet');
+    chooseRelease(published.catalog, node.channel);
+    reply.header('cache-control', 'no-store');
+    return { challenge: await on.challenges.issue({ akName, purpose }) };
+  });
+}

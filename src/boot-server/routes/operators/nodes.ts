@@ -1,0 +1,105 @@
+import { Type } from 'typebox';
+import type { AttestationStore, StoredVerdict } from '../../../attestation/attestation-store.ts';
+import type { NodeRecord, NodeStatus } from '../../../attestation/node.ts';
+import { type Clock, secondsOf } from '../../../core/clock.ts';
+import type { OperatorsApp } from '../../doors.ts';
+import { Problem } from '../../problems.ts';
+
+const closed = { additionalProperties: false };
+const Params = Type.Object({ id: Type.String({ pattern: '^n-[0-9a-f]{20}$' }) }, closed);
+const Reason = Type.Optional(Type.String({ maxLength: 500 }));
+const ChannelName = Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,62}$' });
+const ApproveBody = Type.Object({ reason: Reason, channel: Type.Optional(ChannelName) }, closed);
+const ReasonBody = Type.Object({ reason: Reason }, closed);
+const RECENT_VERDICTS = 20;
+
+export function registerNodeRoutes(app: OperatorsApp, on: { store: AttestationStore; clock: Clock }): void {
+  async function findNode(id: string): Promise<NodeRecord> {
+    const node = await on.store.findNode(id);
+    if (node === undefined) throw new Problem('node-unknown', `there is no node ${id}`);
+    return node;
+  }
+
+  async function change(
+    id: string,
+    wanted: {
+      from: readonly NodeStatus[];
+      to: NodeStatus;
+      admission?: 'approved';
+      channel?: string;
+      reason?: string;
+    },
+  ) {
+    const node = await findNode(id);
+    const outcome = await on.store.changeNodeStatus({
+      nodeId: id,
+      ...wanted,
+      atSeconds: secondsOf(on.clock),
+    });
+    if (outcome === 'unchanged')
+      throw new Problem(
+        'node-state-conflict',
+        `node ${id} is ${node.status}; only ${wanted.from.join(' or ')} can become ${wanted.to}`,
+      );
+    return describeNode(await findNode(id));
+  }
+
+  app.get('/admin/v1/nodes', async () => ({ nodes: (await on.store.listNodes()).map(describeNode) }));
+
+  app.get('/admin/v1/nodes/:id', { schema: { params: Params } }, async (request) => {
+    const node = await findNode(request.params.id);
+    const verdicts = await on.store.listVerdicts({ nodeId: node.id, limit: RECENT_VERDICTS });
+    return { ...describeNode(node), verdicts: verdicts.map(describeVerdict) };
+  });
+
+  app.post(
+    '/admin/v1/nodes/:id/approve',
+    { schema: { params: Params, body: ApproveBody } },
+    async (request) =>
+      change(request.params.id, {
+        from: ['pending'],
+        to: 'enrolled',
+        admission: 'approved',
+        ...request.body,
+      }),
+  );
+
+  app.post('/admin/v1/nodes/:id/reject', { schema: { params: Params, body: ReasonBody } }, async (request) =>
+    change(request.params.id, { from: ['pending'], to: 'rejected', ...request.body }),
+  );
+
+  app.post('/admin/v1/nodes/:id/revoke', { schema: { params: Params, body: ReasonBody } }, async (request) =>
+    change(request.params.id, { from: ['enrolled', 'pending', 'rejected'], to: 'revoked', ...request.body }),
+  );
+}
+
+function describeNode(node: NodeRecord) {
+  return {
+    id: node.id,
+    status: node.status,
+    identity: node.identity,
+    admission: node.admission,
+    channel: node.channel,
+    ekFingerprints: node.ekFingerprints,
+    akName: node.akName,
+    hints: node.untrustedHints,
+    createdAt: node.createdAtSeconds,
+    lastVerdictAt: node.lastVerdictAtSeconds ?? null,
+  };
+}
+
+/** Without the evidence itself, which is fetched alone. */
+export function describeVerdict(verdict: StoredVerdict) {
+  return {
+    id: verdict.id,
+    nodeId: verdict.nodeId ?? null,
+    purpose: verdict.purpose,
+    verdict: verdict.verdict,
+    reasons: verdict.reasons,
+    notes: verdict.notes,
+    facts: verdict.facts ?? null,
+    releaseDigest: verdict.releaseDigest ?? null,
+    hasEvidence: verdict.evidenceDocument !== undefined,
+    at: verdict.atSeconds,
+  };
+}

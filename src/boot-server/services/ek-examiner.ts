@@ -1,0 +1,57 @@
+import { ekFingerprint, verifyEkCertificate } from '../../attestation/ek-certificate.ts';
+import type { Identity } from '../../attestation/node.ts';
+import { Refusal } from '../../attestation/reasons.ts';
+import type { TrustAnchors } from '../../attestation/trust-anchors.ts';
+import type { Clock } from '../../core/clock.ts';
+import { parseTpm2bPublic, type TpmPublic } from '../../tpm/public-area.ts';
+
+/** An endorsement key as a stranger presents it. */
+export interface PresentedEk {
+  /** TPM2B_PUBLIC. */
+  public: Uint8Array;
+  /** What NV held, padding and all. */
+  certificate?: Uint8Array;
+}
+
+export interface ExaminedEk {
+  fingerprint: string;
+  publicArea: TpmPublic;
+  identity: Identity;
+  certificate?: Uint8Array;
+  manufacturer?: string;
+}
+
+/** @throws {Refusal | TpmFormatError} */
+export type EkExaminer = (presented: PresentedEk) => ExaminedEk;
+
+const RSA_BITS = 2048;
+
+/**
+ * No certificate is an honest answer and leads to `uncertified`; a certificate that does not hold is an
+ * attempt and is refused.
+ */
+export function createEkExaminer(on: { anchors: TrustAnchors; clock: Clock }): EkExaminer {
+  return ({ public: bytes, certificate }) => {
+    const publicArea = parseTpm2bPublic(bytes);
+    if (publicArea.type !== 'rsa' || publicArea.keyBits !== RSA_BITS)
+      throw new Refusal(
+        'ek-key-unsuitable',
+        `endorsement key: only RSA-${RSA_BITS} is enrolled by this version`,
+      );
+    const fingerprint = ekFingerprint(publicArea);
+    if (certificate === undefined) return { fingerprint, publicArea, identity: 'uncertified' };
+    const verified = verifyEkCertificate({
+      certificate,
+      ekPublic: publicArea,
+      anchors: on.anchors,
+      nowMs: on.clock.nowMs(),
+    });
+    return {
+      fingerprint,
+      publicArea,
+      identity: 'certified',
+      certificate: verified.certificate,
+      ...(verified.manufacturer !== undefined && { manufacturer: verified.manufacturer }),
+    };
+  };
+}

@@ -1,0 +1,285 @@
+import { verifyAkTemplate } from '../../attestation/ak.ts';
+import type { Appraisal } from '../../attestation/appraisal.ts';
+import type {
+  AttestationStore,
+  ChallengeRecord,
+  EnrolmentRecord,
+  PendingCredential,
+} from '../../attestation/attestation-store.ts';
+import { type Facts, type NodeRecord, nodeIdOf } from '../../attestation/node.ts';
+import { Refusal } from '../../attestation/reasons.ts';
+import { bytesEqual, fromHex, sha256, toHex } from '../../core/bytes.ts';
+import { type Clock, secondsOf } from '../../core/clock.ts';
+import type { RandomSource } from '../../core/random.ts';
+import { type Credential, makeCredential } from '../../tpm/credential.ts';
+import { computeName } from '../../tpm/name.ts';
+import { parseTpm2bPublic } from '../../tpm/public-area.ts';
+import { Problem } from '../problems.ts';
+import type { ChallengeService } from './challenges.ts';
+import type { ClientKey } from './client-key.ts';
+import type { EkExaminer, ExaminedEk, PresentedEk } from './ek-examiner.ts';
+import { type Appraiser, findChallenge, requirePurpose, type Submission } from './evidence.ts';
+import { encodeSubmission } from './evidence-document.ts';
+import { evidenceProblem, spentChallenge, verdictRecord } from './verdicts.ts';
+
+const ENROLMENT_ID_BYTES = 16;
+const SECRET_BYTES = 32;
+/** Bounds what strangers can make this server keep (E28); each is gone with its challenge. */
+const MAX_OPEN_ENROLMENTS = 2000;
+
+export interface EnrolmentRequest {
+  eks: readonly PresentedEk[];
+  /** TPM2B_PUBLIC. */
+  akPublic: Uint8Array;
+  untrustedHints: Readonly<Record<string, string>>;
+  client: ClientKey;
+}
+
+export interface OfferedEnrolment {
+  id: string;
+  challenge: string;
+  credentials: readonly ({ ekFingerprint: string } & Credential)[];
+}
+
+export interface ActivationAnswer extends Submission {
+  id: string;
+  secrets: readonly { ekFingerprint: string; secret: Uint8Array }[];
+}
+
+export interface EnrolmentService {
+  /**
+   * Examines the keys and offers one credential per EK, which only the TPM that holds both the EK and
+   * this very AK can open.
+   *
+   * @throws {Problem} and then nothing is stored
+   */
+  begin(request: EnrolmentRequest): Promise<OfferedEnrolment>;
+  /**
+   * One try: whatever is wrong with the answer ends the enrolment. A crash before the last write leaves
+   * an enrolment that expires, after it a node.
+   *
+   * @throws {Problem}
+   */
+  activate(answer: ActivationAnswer): Promise<{ node: NodeRecord; facts: Facts }>;
+  /** The node that this enrolment led to, told to the boot that made it and to nobody else. */
+  find(query: { id: string; client: ClientKey }): Promise<NodeRecord>;
+}
+
+export function createEnrolmentService(on: {
+  store: AttestationStore;
+  challenges: ChallengeService;
+  appraiser: Appraiser;
+  examineEk: EkExaminer;
+  defaultChannel: string;
+  ttlSeconds: number;
+  clock: Clock;
+  random: RandomSource;
+}): EnrolmentService {
+  async function refuseFlood(): Promise<void> {
+    if ((await on.store.countOpenEnrolments(secondsOf(on.clock))) >= MAX_OPEN_ENROLMENTS)
+      throw new Problem('too-many-requests', 'too many enrolments are open: try again in a minute', {
+        headers: { 'retry-after': '60' },
+      });
+  }
+
+  /** What must be known before a credential is worth making; the writes decide it again. */
+  async function refuseKnownConflicts(akName: string, eks: readonly ExaminedEk[]): Promise<void> {
+    const byAk = await on.store.findNodeByAk(akName);
+    for (const { fingerprint } of eks) {
+      const byEk = await on.store.findNodeByEk(fingerprint);
+      if (byEk?.status === 'revoked' || byEk?.status === 'rejected')
+        throw new Problem(`node-${byEk.status}`, `node ${byEk.id} was ${byEk.status} by an operator`);
+      if (byEk !== undefined && byEk.akName !== akName)
+        throw new Problem('enrolment-refused', `node ${byEk.id} is known with another attestation key`);
+      if (byAk !== undefined && byEk === undefined)
+        throw new Problem(
+          'enrolment-refused',
+          'this attestation key is enrolled with another endorsement key',
+        );
+    }
+  }
+
+  function offerCredential(ek: ExaminedEk, akName: Uint8Array) {
+    const secret = on.random(SECRET_BYTES);
+    const credential = makeCredential({
+      ekPublic: ek.publicArea,
+      objectName: akName,
+      credential: secret,
+      random: on.random,
+    });
+    const pending: PendingCredential = {
+      fingerprint: ek.fingerprint,
+      publicArea: ek.publicArea.raw,
+      identity: ek.identity,
+      ...(ek.certificate && { certificate: ek.certificate }),
+      ...(ek.manufacturer !== undefined && { manufacturer: ek.manufacturer }),
+      secretSha256: toHex(sha256(secret)),
+    };
+    return { pending, offer: { ekFingerprint: ek.fingerprint, ...credential } };
+  }
+
+  /** Identity and admission are two facts; being certified admits nobody (P14). */
+  async function standingOf(enrolment: EnrolmentRecord, known: NodeRecord | undefined) {
+    if (known?.status === 'enrolled')
+      return { status: known.status, admission: known.admission, channel: known.channel } as const;
+    for (const { fingerprint } of enrolment.credentials) {
+      const listed = await on.store.findListedEk(fingerprint);
+      if (listed) return { status: 'enrolled', admission: 'listed', channel: listed.channel } as const;
+    }
+    return { status: 'pending', admission: 'pending', channel: on.defaultChannel } as const;
+  }
+
+  async function nodeOf(
+    enrolment: EnrolmentRecord,
+    known: NodeRecord | undefined,
+    accepted: NonNullable<Appraisal['accepted']>,
+  ): Promise<NodeRecord> {
+    const nowSeconds = secondsOf(on.clock);
+    const certified = enrolment.credentials.every((credential) => credential.identity === 'certified');
+    return {
+      id: known?.id ?? nodeIdOf(firstOf(enrolment.credentials).fingerprint),
+      ...(await standingOf(enrolment, known)),
+      identity: certified ? 'certified' : 'uncertified',
+      akPublic: enrolment.akPublic,
+      akName: enrolment.akName,
+      ekFingerprints: enrolment.credentials.map((credential) => credential.fingerprint),
+      untrustedHints: enrolment.untrustedHints,
+      counters: accepted.counters,
+      createdAtSeconds: known?.createdAtSeconds ?? nowSeconds,
+      lastVerdictAtSeconds: nowSeconds,
+    };
+  }
+
+  async function decide(enrolment: EnrolmentRecord, answer: ActivationAnswer) {
+    requireSecrets(enrolment, answer);
+    const challenge = await findChallenge(on.store, answer.evidence);
+    requirePurpose(challenge, 'enrol');
+    if (challenge.enrolmentId !== enrolment.id) throw evidenceProblem(spentChallenge('challenge-unknown'));
+    const known = await on.store.findNodeByAk(enrolment.akName);
+    const appraisal = on.appraiser({
+      challenge,
+      evidence: answer.evidence,
+      client: answer.client,
+      attester: {
+        akPublic: enrolment.akPublic,
+        ekFingerprints: enrolment.credentials.map((credential) => credential.fingerprint),
+        ...(known?.counters && { counters: known.counters }),
+      },
+    });
+    if (appraisal.accepted === undefined) {
+      await recordRefusal(challenge, appraisal);
+      throw evidenceProblem(appraisal);
+    }
+    return { challenge, appraisal, node: await nodeOf(enrolment, known, appraisal.accepted) };
+  }
+
+  async function recordRefusal(challenge: ChallengeRecord, appraisal: Appraisal): Promise<void> {
+    const atSeconds = secondsOf(on.clock);
+    await on.store.recordRefusal(verdictRecord({ challenge, node: undefined, appraisal, atSeconds }));
+  }
+
+  async function commit(enrolment: EnrolmentRecord, answer: ActivationAnswer) {
+    const { challenge, appraisal, node } = await decide(enrolment, answer);
+    const evidenceDocument = encodeSubmission({
+      challenge,
+      akPublic: node.akPublic,
+      evidence: answer.evidence,
+    });
+    const atSeconds = secondsOf(on.clock);
+    const verdict = verdictRecord({ challenge, node, appraisal, evidenceDocument, atSeconds });
+    const outcome = await on.store.commitActivation({
+      enrolmentId: enrolment.id,
+      challengeSha256: challenge.sha256,
+      node,
+      endorsementKeys: enrolment.credentials,
+      verdict,
+    });
+    if (outcome === 'conflict')
+      throw new Problem('enrolment-refused', 'another node came to own this attestation or endorsement key');
+    if (outcome !== 'committed') throw evidenceProblem(spentChallenge(outcome));
+    if (verdict.facts === undefined) throw new Error('an accepted verdict has facts');
+    return { node, facts: verdict.facts };
+  }
+
+  return {
+    async begin(request) {
+      const akPublic = parseTpm2bPublic(request.akPublic);
+      refuseAsEnrolment(() => verifyAkTemplate(akPublic));
+      const eks = request.eks.map((ek) => refuseAsEnrolment(() => on.examineEk(ek)));
+      if (new Set(eks.map((ek) => ek.fingerprint)).size !== eks.length)
+        throw new Problem('enrolment-refused', 'the same endorsement key was presented twice');
+      const akName = computeName(akPublic);
+      await refuseKnownConflicts(toHex(akName), eks);
+      await refuseFlood();
+
+      const id = toHex(on.random(ENROLMENT_ID_BYTES));
+      const credentials = eks.map((ek) => offerCredential(ek, akName));
+      await on.store.saveEnrolment({
+        id,
+        akPublic: akPublic.raw,
+        akName: toHex(akName),
+        credentials: credentials.map(({ pending }) => pending),
+        clientThumbprint: request.client.thumbprint,
+        untrustedHints: request.untrustedHints,
+        expiresAtSeconds: secondsOf(on.clock) + on.ttlSeconds,
+      });
+      const challenge = await on.challenges.issue({
+        purpose: 'enrol',
+        akName: toHex(akName),
+        enrolmentId: id,
+      });
+      return { id, challenge, credentials: credentials.map(({ offer }) => offer) };
+    },
+
+    async activate(answer) {
+      const enrolment = await on.store.findEnrolment(answer.id);
+      if (enrolment === undefined || enrolment.clientThumbprint !== answer.client.thumbprint)
+        throw new Problem('enrolment-unknown', 'no enrolment of this boot has that id, or it has ended');
+      try {
+        if (enrolment.expiresAtSeconds <= secondsOf(on.clock))
+          throw new Problem('enrolment-ended', 'the enrolment has expired: begin again');
+        return await commit(enrolment, answer);
+      } catch (cause) {
+        await on.store.endEnrolment(enrolment.id);
+        throw cause;
+      }
+    },
+
+    async find({ id, client }) {
+      const node = await on.store.findEnrolledNode({ enrolmentId: id, clientThumbprint: client.thumbprint });
+      if (node === undefined)
+        throw new Problem('enrolment-unknown', 'no enrolment of this boot has that id, or it has ended');
+      return node;
+    },
+  };
+}
+
+/** Every credential must be answered, and nothing else: all EKs that become aliases were proven. */
+function requireSecrets(enrolment: EnrolmentRecord, answer: ActivationAnswer): void {
+  const answers = new Map(answer.secrets.map((secret) => [secret.ekFingerprint, secret.secret]));
+  const right = enrolment.credentials.every((credential) => {
+    const secret = answers.get(credential.fingerprint);
+    return secret !== undefined && bytesEqual(sha256(secret), fromHex(credential.secretSha256));
+  });
+  if (!right || answer.secrets.length !== enrolment.credentials.length)
+    throw new Problem(
+      'activation-refused',
+      'the TPM did not open the credential: EK and AK are not both in it',
+    );
+}
+
+function refuseAsEnrolment<T>(examine: () => T): T {
+  try {
+    return examine();
+  } catch (cause) {
+    if (!(cause instanceof Refusal)) throw cause;
+    const reasons = [cause.finding];
+    throw new Problem('enrolment-refused', cause.message, { members: { reasons }, cause });
+  }
+}
+
+function firstOf<T>(items: readonly T[]): T {
+  const [first] = items;
+  if (first === undefined) throw new Problem('request-invalid', 'at least one endorsement key is needed');
+  return first;
+}

@@ -1,0 +1,143 @@
+import { type Appraisal, type AppraisalInput, appraise } from '../../attestation/appraisal.ts';
+import type {
+  AttestationStore,
+  ChallengeFault,
+  ChallengeRecord,
+} from '../../attestation/attestation-store.ts';
+import type { ChannelPolicy } from '../../attestation/channel-policy.ts';
+import type { Facts, NodeRecord } from '../../attestation/node.ts';
+import type { Finding } from '../../attestation/reasons.ts';
+import { type Clock, secondsOf } from '../../core/clock.ts';
+import { chooseRelease, type Release } from '../../releases/catalog.ts';
+import { Problem } from '../problems.ts';
+import { challengeDigest } from './challenges.ts';
+import type { ClientKey } from './client-key.ts';
+import { encodeSubmission } from './evidence-document.ts';
+import type { GrantService } from './grants.ts';
+import { requireEnrolled } from './node-standing.ts';
+import type { RepositoryService } from './repository.ts';
+import type { SubmittedEvidence } from './submitted-evidence.ts';
+import { evidenceProblem, spentChallenge, verdictRecord } from './verdicts.ts';
+
+export interface AcceptedBoot {
+  facts: Facts;
+  notes: readonly Finding[];
+  release: Release;
+  grant: string;
+}
+
+export interface Submission {
+  evidence: SubmittedEvidence;
+  client: ClientKey;
+}
+
+export interface EvidenceService {
+  /**
+   * Decides on boot evidence and records the verdict in the transaction that consumes the nonce. The
+   * node hears of a grant only when that transaction is durable. A crash before it leaves the challenge
+   * unanswered, a crash after it a grant that nobody was told of: the node asks for a new challenge.
+   *
+   * @throws {Problem} evidence-refused, evidence-held, no-release, ak-unknown, node-…
+   */
+  submitBoot(submission: Submission): Promise<AcceptedBoot>;
+}
+
+export function createEvidenceService(on: {
+  store: AttestationStore;
+  repository: RepositoryService;
+  grants: GrantService;
+  appraiser: Appraiser;
+  clock: Clock;
+}): EvidenceService {
+  async function refuseSpent(challenge: ChallengeRecord, node: NodeRecord, fault: ChallengeFault) {
+    const appraisal = spentChallenge(fault);
+    await on.store.recordRefusal(
+      verdictRecord({ challenge, node, appraisal, atSeconds: secondsOf(on.clock) }),
+    );
+    return evidenceProblem(appraisal);
+  }
+
+  async function prepareGrant(node: NodeRecord, client: ClientKey) {
+    const release = chooseRelease(requirePublished(on.repository).catalog, node.channel);
+    const grant = await on.grants.prepare({ nodeId: node.id, release, clientThumbprint: client.thumbprint });
+    return { release, ...grant };
+  }
+
+  return {
+    async submitBoot({ evidence, client }) {
+      const challenge = await findChallenge(on.store, evidence);
+      requirePurpose(challenge, 'boot');
+      const node = requireEnrolled(await on.store.findNodeByAk(challenge.akName));
+      if (challenge.consumed) throw await refuseSpent(challenge, node, 'nonce-consumed');
+
+      const appraisal = on.appraiser({ challenge, evidence, client, attester: node });
+      const granted = appraisal.accepted && (await prepareGrant(node, client));
+      const evidenceDocument = encodeSubmission({ challenge, akPublic: node.akPublic, evidence });
+      const record = verdictRecord({
+        challenge,
+        node,
+        appraisal,
+        evidenceDocument,
+        atSeconds: secondsOf(on.clock),
+      });
+      const outcome = await on.store.commitVerdict({
+        challengeSha256: challenge.sha256,
+        verdict: { ...record, ...(granted && { releaseDigest: granted.release.listing.sha256 }) },
+        ...(appraisal.accepted && { counters: appraisal.accepted.counters }),
+        ...(granted && { grant: granted.record }),
+      });
+      if (outcome === 'node-not-enrolled')
+        throw new Problem('node-revoked', `node ${node.id} was revoked while it attested`);
+      if (outcome !== 'committed') throw await refuseSpent(challenge, node, outcome);
+      if (!granted || !record.facts) throw evidenceProblem(appraisal);
+      return { facts: record.facts, notes: appraisal.notes, release: granted.release, grant: granted.token };
+    },
+  };
+}
+
+/** Decides without recording; enrolment and boot record in transactions of their own. */
+export type Appraiser = (submission: {
+  challenge: ChallengeRecord;
+  evidence: SubmittedEvidence;
+  client: ClientKey;
+  attester: AppraisalInput['attester'];
+}) => Appraisal;
+
+export function createAppraiser(on: {
+  repository: RepositoryService;
+  serverKeys: readonly string[];
+  policy: ChannelPolicy;
+}): Appraiser {
+  return ({ challenge, evidence, client, attester }) =>
+    appraise({
+      purpose: challenge.purpose,
+      challenge: evidence.challenge,
+      untrustedClaims: evidence.claims,
+      untrustedEvidence: evidence.untrusted,
+      attester,
+      connection: { clientSpki: client.spki, serverKeys: on.serverKeys },
+      stage0References: on.repository.current()?.stage0 ?? [],
+      policy: on.policy,
+    });
+}
+
+/** @throws {Problem} evidence-refused, when this server never issued that challenge or has forgotten it */
+export async function findChallenge(store: AttestationStore, evidence: SubmittedEvidence) {
+  const challenge = await store.findChallenge(challengeDigest(evidence.challenge));
+  if (challenge === undefined) throw evidenceProblem(spentChallenge('challenge-unknown'));
+  return challenge;
+}
+
+/** P4: evidence goes to the one call that its challenge was made for. */
+export function requirePurpose(challenge: ChallengeRecord, purpose: ChallengeRecord['purpose']): void {
+  if (challenge.purpose === purpose) return;
+  const message = `the challenge asked for ${challenge.purpose} evidence, this call takes ${purpose}`;
+  throw evidenceProblem({ verdict: 'refuse', reasons: [{ code: 'purpose-mismatch', message }], notes: [] });
+}
+
+function requirePublished(repository: RepositoryService) {
+  const published = repository.current();
+  if (published === undefined)
+    throw new Problem('no-release', 'nothing has been published on this server yet: run "boot-sign publish"');
+  return published;
+}

@@ -1,0 +1,111 @@
+import type { AttestationStore, GrantRecord } from '../../attestation/attestation-store.ts';
+import { toHex } from '../../core/bytes.ts';
+import { type Clock, secondsOf } from '../../core/clock.ts';
+import type { RandomSource } from '../../core/random.ts';
+import type { Release } from '../../releases/catalog.ts';
+import { JwsError, signJws, verifyJws } from '../../signing/jws.ts';
+import type { ServerKey } from '../../signing/keys/server-key.ts';
+import { Problem } from '../problems.ts';
+
+const GRANT_ID_BYTES = 16;
+const MAX_GRANT_CHARACTERS = 2048;
+
+export interface GrantService {
+  /** A grant to be stored with its verdict, and the token for it. Nothing is stored here. */
+  prepare(grantee: {
+    nodeId: string;
+    release: Release;
+    clientThumbprint: string;
+  }): Promise<{ record: GrantRecord; token: string }>;
+  /**
+   * The open grant behind a request: ours, in time, not closed, of an enrolled node, and presented on a
+   * connection that proves the key it is bound to (RFC 8705 section 3).
+   *
+   * @throws {Problem} grant-missing, grant-invalid, grant-expired, grant-key-mismatch, grant-closed
+   */
+  authorize(request: {
+    authorization: string | undefined;
+    clientThumbprint: string | undefined;
+  }): Promise<GrantRecord>;
+  close(grant: GrantRecord): Promise<void>;
+}
+
+export function createGrantService(on: {
+  store: AttestationStore;
+  grantKey: ServerKey;
+  ttlSeconds: number;
+  clock: Clock;
+  random: RandomSource;
+}): GrantService {
+  async function grantIdOf(token: string): Promise<string> {
+    try {
+      const { payload } = await verifyJws({
+        token,
+        keys: new Map([[on.grantKey.keyId, on.grantKey.publicKey]]),
+        typ: 'bootward-grant+jwt',
+        maxBytes: MAX_GRANT_CHARACTERS,
+      });
+      if (typeof payload.jti !== 'string' || typeof payload.exp !== 'number')
+        throw new Problem('grant-invalid', 'the grant has no id or no expiry');
+      if (payload.exp <= secondsOf(on.clock))
+        throw new Problem('grant-expired', 'the grant has expired: attest again');
+      return payload.jti;
+    } catch (cause) {
+      if (cause instanceof JwsError)
+        throw new Problem('grant-invalid', `the grant is not one of ours: ${cause.message}`, { cause });
+      throw cause;
+    }
+  }
+
+  return {
+    async prepare({ nodeId, release, clientThumbprint }) {
+      const issuedAtSeconds = secondsOf(on.clock);
+      const { channel, version, sha256: releaseDigest } = release.listing;
+      const record: GrantRecord = {
+        id: toHex(on.random(GRANT_ID_BYTES)),
+        nodeId,
+        channel,
+        version,
+        releaseDigest,
+        clientThumbprint,
+        issuedAtSeconds,
+        expiresAtSeconds: issuedAtSeconds + on.ttlSeconds,
+      };
+      const token = await signJws({
+        key: on.grantKey.privateKey,
+        keyId: on.grantKey.keyId,
+        typ: 'bootward-grant+jwt',
+        payload: {
+          jti: record.id,
+          sub: nodeId,
+          iat: issuedAtSeconds,
+          exp: record.expiresAtSeconds,
+          cnf: { 'x5t#S256': clientThumbprint },
+          channel,
+          version,
+          releaseDigest,
+        },
+      });
+      return { record, token };
+    },
+
+    async authorize({ authorization, clientThumbprint }) {
+      const token = /^Bearer ([A-Za-z0-9_.-]+)$/.exec(authorization ?? '')?.[1];
+      if (token === undefined) throw new Problem('grant-missing', 'send "Authorization: Bearer <grant>"');
+      const grant = await on.store.findOpenGrant(await grantIdOf(token));
+      if (grant === undefined)
+        throw new Problem('grant-closed', 'the grant was closed: used up, replaced, or its node revoked');
+      if (grant.expiresAtSeconds <= secondsOf(on.clock))
+        throw new Problem('grant-expired', 'the grant has expired: attest again');
+      if (grant.clientThumbprint !== clientThumbprint)
+        throw new Problem('grant-key-mismatch', 'present the ephemeral client certificate of this boot');
+      const node = await on.store.findNode(grant.nodeId);
+      if (node?.status !== 'enrolled') throw new Problem('grant-closed', 'the node is no longer enrolled');
+      return grant;
+    },
+
+    async close(grant) {
+      await on.store.closeGrant({ id: grant.id, atSeconds: secondsOf(on.clock) });
+    },
+  };
+}

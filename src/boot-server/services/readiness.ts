@@ -1,0 +1,38 @@
+import type { Clock } from '../../core/clock.ts';
+import type { RepositoryService } from './repository.ts';
+
+export interface ReadinessService {
+  /** Sentences for an operator; none when a node that comes now could boot. */
+  faults(): Promise<string[]>;
+}
+
+export function createReadinessService(on: {
+  repository: RepositoryService;
+  grantKeyId: string;
+  /** Rejects when the database does not answer. */
+  probeDatabase: () => Promise<void>;
+  clock: Clock;
+}): ReadinessService {
+  async function databaseFaults(): Promise<string[]> {
+    try {
+      await on.probeDatabase();
+      return [];
+    } catch {
+      return ['the database does not answer'];
+    }
+  }
+
+  function repositoryFaults(): string[] {
+    const verified = on.repository.current()?.verified;
+    if (verified === undefined) return ['nothing has been published yet: run "boot-sign publish"'];
+    const expired = [...verified.roles]
+      .filter(([, role]) => role.expiresMs <= on.clock.nowMs())
+      .map(([name]) => `the metadata of role ${name} has expired: run "boot-sign refresh" and publish`);
+    const unnamed = verified.grantKeys.has(on.grantKeyId)
+      ? []
+      : ['the root metadata does not name the grant key of this server: nodes will refuse its challenges'];
+    return [...expired, ...unnamed];
+  }
+
+  return { faults: async () => [...(await databaseFaults()), ...repositoryFaults()] };
+}

@@ -1,0 +1,197 @@
+import type { Stage0Reference } from '../../attestation/stage0-matching.ts';
+import type { Clock } from '../../core/clock.ts';
+import { secondsOf } from '../../core/clock.ts';
+import { messageOf } from '../../core/errors.ts';
+import type { Catalog, Release } from '../../releases/catalog.ts';
+import type { MetadataFile, ReleaseStore, Stage0ImageRecord } from '../../releases/release-store.ts';
+import { parseListedManifest, type ReleaseListing } from '../../signing/manifest.ts';
+import { TufError } from '../../signing/tuf/errors.ts';
+import type { Stage0Listing } from '../../signing/tuf/listings.ts';
+import { type VerifiedRepository, verifyRepository } from '../../signing/tuf/verify-repository.ts';
+import type { ArtifactStore } from '../../storage/artifact-store.ts';
+import { Problem } from '../problems.ts';
+import { readArtifact } from './read-artifact.ts';
+import { createStage0ImageRecord } from './stage0-image.ts';
+
+type Files = ReadonlyMap<string, Uint8Array>;
+
+/** One verified publication: what is served and what decisions are made from, replaced whole. */
+export interface PublishedRepository {
+  verified: VerifiedRepository;
+  catalog: Catalog;
+  /** Every image that was ever listed, with what booting it leaves in the TPM. */
+  stage0: readonly Stage0Reference[];
+  /** Every metadata file there ever was here, by name: nodes on old roots walk the chain. */
+  files: Files;
+}
+
+export interface RepositoryService {
+  /** Undefined until the first publication. */
+  current(): PublishedRepository | undefined;
+  /**
+   * Verifies a whole repository by itself and puts it in force. Artifacts must be stored before. A crash
+   * leaves the old publication or the new one in force, never a mixture.
+   *
+   * @throws {Problem} `metadata-refused` saying what is wrong or missing; then nothing has changed
+   */
+  publish(files: Files): Promise<PublishedRepository>;
+}
+
+export async function createRepositoryService(on: {
+  store: ReleaseStore;
+  artifacts: ArtifactStore;
+  /** The root that trust starts from; without one the first publication's lowest root is it. */
+  pinnedRoot?: Uint8Array;
+  clock: Clock;
+}): Promise<RepositoryService> {
+  let published = await restore(on);
+
+  return {
+    current: () => published,
+
+    async publish(files) {
+      const verified = verifyOrRefuse(files, published, on);
+      const catalog = await loadCatalog(verified, on.artifacts);
+      const known = await on.store.loadStage0Images();
+      const images = await computeStage0Images(verified, known, on.artifacts);
+      const served: MetadataFile[] = verified.files.map((name) => ({
+        name,
+        bytes: requireFile(files, name),
+      }));
+      await on.store.publish({ files: served, stage0Images: images, atSeconds: secondsOf(on.clock) });
+      const all = new Map([
+        ...(published?.files ?? []),
+        ...served.map(({ name, bytes }) => [name, bytes] as const),
+      ]);
+      published = { verified, catalog, stage0: toReferences(verified, [...known, ...images]), files: all };
+      return published;
+    },
+  };
+}
+
+/**
+ * What the last publication left, checked again from its bytes as of the day it was made: expiry since
+ * then is for nodes to refuse and for `readyz` to report, not a reason to keep the server from starting.
+ */
+async function restore(on: {
+  store: ReleaseStore;
+  artifacts: ArtifactStore;
+  pinnedRoot?: Uint8Array;
+}): Promise<PublishedRepository | undefined> {
+  const stored = await on.store.loadMetadata();
+  if (stored === undefined) return undefined;
+  const files = new Map(stored.files.map(({ name, bytes }) => [name, bytes]));
+  const verified = verifyRepository({
+    trustedRoot: on.pinnedRoot ?? lowestRoot(files),
+    files,
+    nowMs: stored.publishedAtSeconds * 1000,
+  });
+  const catalog = await loadCatalog(verified, on.artifacts);
+  return { verified, catalog, stage0: toReferences(verified, await on.store.loadStage0Images()), files };
+}
+
+function verifyOrRefuse(
+  files: Files,
+  published: PublishedRepository | undefined,
+  on: { pinnedRoot?: Uint8Array; clock: Clock },
+): VerifiedRepository {
+  try {
+    return verifyRepository({
+      trustedRoot: on.pinnedRoot ?? lowestRoot(published?.files ?? files),
+      files,
+      nowMs: on.clock.nowMs(),
+      ...(published && { previous: published.verified.roles }),
+    });
+  } catch (cause) {
+    if (cause instanceof TufError) throw refusal(cause);
+    throw cause;
+  }
+}
+
+async function loadCatalog(verified: VerifiedRepository, artifacts: ArtifactStore): Promise<Catalog> {
+  const releases = new Map<string, Release[]>();
+  for (const [channel, listings] of verified.channels) {
+    const loaded: Release[] = [];
+    for (const listing of listings) loaded.push(await loadRelease(listing, artifacts));
+    releases.set(channel, loaded);
+  }
+  return { releases };
+}
+
+async function loadRelease(listing: ReleaseListing, artifacts: ArtifactStore): Promise<Release> {
+  try {
+    const manifest = parseListedManifest(await readArtifact(artifacts, listing), listing);
+    for (const part of [manifest.kernel, manifest.initramfs])
+      await requireStored(artifacts, listing.target, part);
+    return { listing, manifest };
+  } catch (cause) {
+    if (cause instanceof Problem) throw cause;
+    throw refusal(cause);
+  }
+}
+
+async function computeStage0Images(
+  verified: VerifiedRepository,
+  known: readonly Stage0ImageRecord[],
+  artifacts: ArtifactStore,
+): Promise<Stage0ImageRecord[]> {
+  const images: Stage0ImageRecord[] = [];
+  for (const listing of verified.stage0Builds) {
+    await requireStored(artifacts, listing.target, listing);
+    if (known.some((image) => image.sha256 === listing.sha256)) continue;
+    images.push(await computeStage0Image(listing, artifacts));
+  }
+  return images;
+}
+
+async function computeStage0Image(
+  listing: Stage0Listing,
+  artifacts: ArtifactStore,
+): Promise<Stage0ImageRecord> {
+  try {
+    return createStage0ImageRecord(listing, await readArtifact(artifacts, listing));
+  } catch (cause) {
+    throw refusal(cause);
+  }
+}
+
+function toReferences(
+  verified: VerifiedRepository,
+  images: readonly Stage0ImageRecord[],
+): readonly Stage0Reference[] {
+  const listed = new Set(verified.stage0Builds.map((listing) => listing.sha256));
+  return images.map((image) => ({ ...image, listed: listed.has(image.sha256) }));
+}
+
+async function requireStored(
+  artifacts: ArtifactStore,
+  target: string,
+  { sha256, length }: { sha256: string; length: number },
+): Promise<void> {
+  const stored = await artifacts.stat(sha256);
+  if (stored?.length !== length)
+    throw new Problem(
+      'metadata-refused',
+      `${target} needs artifact ${sha256} of ${length} bytes, which is not stored here: upload it first`,
+    );
+}
+
+function lowestRoot(files: Files): Uint8Array {
+  const versions = [...files.keys()].flatMap((name) => {
+    const digits = /^([1-9][0-9]{0,9})\.root\.json$/.exec(name)?.[1];
+    return digits === undefined ? [] : [Number(digits)];
+  });
+  if (versions.length === 0)
+    throw new Problem('metadata-refused', 'there is no root metadata among the files');
+  return requireFile(files, `${Math.min(...versions)}.root.json`);
+}
+
+function requireFile(files: Files, name: string): Uint8Array {
+  const bytes = files.get(name);
+  if (bytes === undefined) throw new Problem('metadata-refused', `the file ${name} is missing`);
+  return bytes;
+}
+
+function refusal(cause: unknown): Problem {
+  return new Problem('metadata-refused', messageOf(cause), { cause });
+}

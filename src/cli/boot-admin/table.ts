@@ -1,0 +1,32 @@
+import { isJsonObject, type JsonObject, type JsonValue } from '../../core/strict-json.ts';
+
+/** A column: its heading and how its cell is read from a row. */
+export type Column = readonly [heading: string, cell: (row: JsonObject) => JsonValue | undefined];
+
+/** Columns padded to their widest cell. Cells come from machines: control characters are made visible. */
+export function formatTable(columns: readonly Column[], rows: readonly JsonValue[]): string {
+  const cells = rows.filter(isJsonObject).map((row) => columns.map(([, cell]) => printable(cell(row))));
+  const lines = [columns.map(([heading]) => heading), ...cells];
+  const widths = columns.map((_, index) => Math.max(...lines.map((line) => line[index]?.length ?? 0)));
+  return lines
+    .map((line) =>
+      line
+        .map((cell, index) => cell.padEnd(widths[index] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+/** Text that a node chose must not drive the operator's terminal (A10). */
+export function printable(value: JsonValue | undefined): string {
+  if (value === undefined || value === null) return '-';
+  const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
+  return text.replace(/[^\x20-\x7e]/g, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
+}
+
+export function formatTime(seconds: JsonValue | undefined): string {
+  return typeof seconds === 'number'
+    ? new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ')
+    : '-';
+}

@@ -1,0 +1,30 @@
+/** One metadata file of the published repository, by its TUF file name. */
+export interface MetadataFile {
+  name: string;
+  bytes: Uint8Array;
+}
+
+/** What a stage-0 image leaves in the TPM, as computed when it was published; digests hex. */
+export interface Stage0ImageRecord {
+  sha256: string;
+  build: number;
+  architecture: string;
+  pcr4SecureBoot: string;
+  pcr4NoSecureBoot?: string;
+  pcr11: string;
+}
+
+/**
+ * The published repository. `publish` is one durable transaction: readers see the whole of the old
+ * metadata or the whole of the new, also after a crash. Metadata of earlier versions stays readable.
+ */
+export interface ReleaseStore {
+  loadMetadata(): Promise<{ files: MetadataFile[]; publishedAtSeconds: number } | undefined>;
+  /** Every stage-0 image that was ever listed here. */
+  loadStage0Images(): Promise<Stage0ImageRecord[]>;
+  publish(publication: {
+    files: readonly MetadataFile[];
+    stage0Images: readonly Stage0ImageRecord[];
+    atSeconds: number;
+  }): Promise<void>;
+}

@@ -1,0 +1,62 @@
+import type { ReleaseStore } from '../releases/release-store.ts';
+import type { Database } from './database.ts';
+import { toJsonColumn } from './rows.ts';
+
+/** {@link ReleaseStore} on SQL. */
+export function createSqlReleaseStore(database: Database): ReleaseStore {
+  return {
+    async loadMetadata() {
+      const rows = await database.selectFrom('metadata_files').selectAll().orderBy('name').execute();
+      if (rows.length === 0) return undefined;
+      return {
+        files: rows.map(({ name, bytes }) => ({ name, bytes })),
+        publishedAtSeconds: Math.max(...rows.map((row) => row.published_at)),
+      };
+    },
+
+    async loadStage0Images() {
+      const rows = await database.selectFrom('stage0_images').selectAll().orderBy('build').execute();
+      return rows.map((row) => ({
+        sha256: row.sha256,
+        build: row.build,
+        architecture: row.architecture,
+        pcr4SecureBoot: row.pcr4_secure_boot,
+        ...(row.pcr4_no_secure_boot !== null && { pcr4NoSecureBoot: row.pcr4_no_secure_boot }),
+        pcr11: row.pcr11,
+      }));
+    },
+
+    async publish({ files, stage0Images, atSeconds }) {
+      await database.transaction().execute(async (tx) => {
+        for (const { name, bytes } of files)
+          await tx
+            .insertInto('metadata_files')
+            .values({ name, bytes, published_at: atSeconds })
+            .onConflict((conflict) => conflict.column('name').doUpdateSet({ bytes, published_at: atSeconds }))
+            .execute();
+        for (const image of stage0Images)
+          await tx
+            .insertInto('stage0_images')
+            .values({
+              sha256: image.sha256,
+              build: image.build,
+              architecture: image.architecture,
+              pcr4_secure_boot: image.pcr4SecureBoot,
+              pcr4_no_secure_boot: image.pcr4NoSecureBoot ?? null,
+              pcr11: image.pcr11,
+            })
+            .onConflict((conflict) => conflict.doNothing())
+            .execute();
+        await tx
+          .insertInto('audit_events')
+          .values({
+            at: atSeconds,
+            kind: 'metadata-published',
+            subject: 'repository',
+            detail: toJsonColumn({ files: files.map((file) => file.name) }),
+          })
+          .execute();
+      });
+    },
+  };
+}
