@@ -1,0 +1,102 @@
+import { messageOf } from '../core/errors.ts';
+import { type HashAlgorithm, hashByName } from '../tpm/algorithms.ts';
+import type { AttestationKey } from './attestation-key.ts';
+import { checkCounters } from './counters.ts';
+import { appraiseEventLog } from './event-log-appraisal.ts';
+import { checkFloor, type UntrustedFloor } from './floor.ts';
+import type { TpmCounters } from './node.ts';
+import type { PcrValues } from './pcr-values.ts';
+import type { Purpose } from './purpose.ts';
+import { type BootSession, checkPurpose } from './purpose-rule.ts';
+import { type VerifiedQuote, verifyQuote } from './quote.ts';
+import { concludeFrom, type Finding, Refusal, type VerdictKind } from './reasons.ts';
+import { checkReferenceValues, type ReferenceValue } from './reference-values.ts';
+
+/** As a node sent it: nothing in here is believed before the checklist is through. */
+export interface UntrustedEvidence {
+  /** TPMS_ATTEST */
+  attest: Uint8Array;
+  /** TPMT_SIGNATURE */
+  signature: Uint8Array;
+  pcrs: PcrValues;
+  /** The firmware's log as it stands in memory; absent where firmware has none. */
+  eventLog?: Uint8Array;
+  floor?: UntrustedFloor;
+}
+
+export interface EvidencePolicy {
+  bank: string;
+  /** At least one, and at least these must be quoted. */
+  pcrs: readonly number[];
+  eventLog: 'required' | 'optional';
+  referenceValues: readonly ReferenceValue[];
+}
+
+export interface VerifyEvidenceInput {
+  /** From the store, never from the request. */
+  ak: AttestationKey;
+  /** {@link computeExtraData} of the challenge as sent and the claims as received. */
+  expectedExtraData: Uint8Array;
+  untrustedEvidence: UntrustedEvidence;
+  policy: EvidencePolicy;
+  /** Without one, PCR 14 is a PCR like any other. */
+  purpose?: Purpose;
+  /** For `health` and `reattest`. */
+  session?: BootSession;
+  /** Of the last accepted evidence of this AK. */
+  previous?: TpmCounters;
+}
+
+export interface EvidenceVerdict {
+  verdict: VerdictKind;
+  reasons: Finding[];
+  notes: Finding[];
+  /** What the event log gives for the policy's bank; empty without a usable log. */
+  replayedPcrs: ReadonlyMap<number, Uint8Array>;
+  /** Present as soon as the quote itself is authentic, also when the verdict is not `accept`. */
+  quote?: VerifiedQuote;
+}
+
+/** SHA-1 is broken, and the others are not what any TPM of ours extends. */
+const ACCEPTED_BANKS: readonly string[] = ['sha256', 'sha384', 'sha512'];
+
+/**
+ * The checklist (docs/architecture.md, "Attest and boot"). Never throws: a fault of our own refuses too,
+ * so that no exception can leave a node attested (Q55).
+ */
+export function verifyEvidence(input: VerifyEvidenceInput): EvidenceVerdict {
+  try {
+    return runChecklist(input);
+  } catch (cause) {
+    const finding: Finding =
+      cause instanceof Refusal ? cause.finding : { code: 'verification-failed', message: messageOf(cause) };
+    return { ...concludeFrom([finding]), replayedPcrs: new Map() };
+  }
+}
+
+function runChecklist(input: VerifyEvidenceInput): EvidenceVerdict {
+  const { ak, expectedExtraData, untrustedEvidence, policy, purpose, session, previous } = input;
+  const hash = bankOf(policy);
+
+  const quote = verifyQuote({ ak, expectedExtraData, untrusted: untrustedEvidence, policy });
+  const log = appraiseEventLog({ untrustedLog: untrustedEvidence.eventLog, quote, hash, purpose, policy });
+  const findings = [
+    ...checkPurpose(quote, purpose, session),
+    ...checkCounters(quote, previous),
+    ...log.findings,
+    ...checkReferenceValues(quote, policy.referenceValues),
+    ...checkFloor(untrustedEvidence.floor, { ak, expectedExtraData, quote }),
+  ];
+  return { ...concludeFrom(findings), replayedPcrs: log.replayedPcrs, quote };
+}
+
+function bankOf({ bank, pcrs }: EvidencePolicy): HashAlgorithm {
+  const hash = ACCEPTED_BANKS.includes(bank) ? hashByName(bank) : undefined;
+  if (hash === undefined)
+    throw new Refusal(
+      'bank-not-accepted',
+      `policy: bank ${bank}, expected one of ${ACCEPTED_BANKS.join(', ')}`,
+    );
+  if (pcrs.length === 0) throw new Refusal('selection-empty', 'policy: it names no PCR');
+  return hash;
+}

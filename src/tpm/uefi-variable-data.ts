@@ -1,0 +1,18 @@
+import { StructureReader } from './reader.ts';
+
+const GUID_BYTES = 16;
+const MAX_NAME_CHARACTERS = 1024;
+
+/** The VariableData of a UEFI_VARIABLE_DATA (PFP, section 10.2.6); undefined when the bytes are not one. */
+export function uefiVariableContent(data: Uint8Array): Uint8Array | undefined {
+  const reader = new StructureReader(data, 'UEFI_VARIABLE_DATA', 'little');
+  if (data.length < GUID_BYTES + 16) return undefined;
+  reader.fixed(GUID_BYTES);
+  const nameCharacters = reader.u64();
+  const contentLength = reader.u64();
+  if (nameCharacters > MAX_NAME_CHARACTERS) return undefined;
+  const nameBytes = 2 * Number(nameCharacters);
+  if (BigInt(reader.remaining) !== BigInt(nameBytes) + contentLength) return undefined;
+  reader.fixed(nameBytes);
+  return reader.fixed(reader.remaining);
+}
