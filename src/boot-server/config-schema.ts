@@ -35,7 +35,12 @@ const count = (minimum: number, maximum: number, value: number) =>
 const path = (what: string) => Type.String({ minLength: 1, maxLength: 4096, description: what });
 
 const oneOf = <const Values extends readonly string[]>(values: Values, value: Values[number]) =>
-  Type.Enum([...values] as unknown as Values, { default: value, description: `one of ${values.join(', ')}` });
+  Type.Unsafe<Values[number]>({
+    type: 'string',
+    enum: values,
+    default: value,
+    description: `one of ${values.join(', ')}`,
+  });
 
 export const CONFIG_SCHEMA = Type.Object(
   {
@@ -93,7 +98,7 @@ export const CONFIG_SCHEMA = Type.Object(
         maxConnections: count(16, 65_536, 4096),
         maxBodyBytes: count(16_384, 16_777_216, 1_048_576),
         maxArtifactBytes: count(1_048_576, 68_719_476_736, 8_589_934_592),
-        sliceCacheBytes: count(4_194_304, 17_179_869_184, 100_663_296),
+        sliceCacheBytes: count(4_194_304, 17_179_869_184, 67_108_864),
       },
       closed,
     ),

@@ -4,7 +4,7 @@ import type http2 from 'node:http2';
 import type https from 'node:https';
 import type { Socket } from 'node:net';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest, LogController } from 'fastify';
 import { messageOf } from '../core/errors.ts';
 import { parseStrictJson } from '../core/strict-json.ts';
 import { installDrain } from './door-drain.ts';
@@ -80,6 +80,17 @@ export const TCP_TIMEOUTS = {
 class QuietLogController extends LogController {
   override incomingRequest(): void {}
   override requestCompleted(): void {}
+  /** An answer that had begun: a client that left has its line already, our own failures have not. */
+  override streamError(error: Error & { code?: string }, request: FastifyRequest): void {
+    if (error.code === 'ERR_STREAM_PREMATURE_CLOSE') return;
+    const fields = {
+      code: error.code,
+      method: request.method,
+      path: pathOf(request.url),
+      detail: error.message,
+    };
+    request.log.error(fields, 'aborted');
+  }
 }
 
 /** What all three doors share: limits, logging, strict validation and answers in one form. */
@@ -158,6 +169,6 @@ function installAnswerLines(app: FirmwareApp): void {
     if (reply.getHeader('content-type') === PROBLEM_TYPE) return;
     const { method, url } = request;
     const fields = { method, path: pathOf(url), status: reply.statusCode, ms: Math.round(reply.elapsedTime) };
-    request.log.info(fields, 'answered');
+    request.log.info(fields, reply.raw.writableFinished ? 'answered' : 'broken off');
   });
 }

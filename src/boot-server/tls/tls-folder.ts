@@ -13,7 +13,6 @@ import {
   verifyKeyPair,
   verifyServerCertificate,
 } from './certificates.ts';
-import { issueAuthority, issueServerCertificate } from './issuing.ts';
 
 export interface TlsIdentity {
   /** The certificate that firmware and agents are given to trust. */
@@ -54,6 +53,9 @@ export async function loadTlsFolder({ folder, publicHosts, clock }: TlsFolderOpt
   };
 }
 
+/** Loaded on the one start that issues something: the library would stay in memory for ever after. */
+const loadIssuing = () => import('./issuing.ts');
+
 interface Authority {
   certificatePath: string;
   pem: string;
@@ -86,6 +88,7 @@ async function makeAuthority({
   key: string | undefined;
 }): Promise<{ key: string; certificate: string }> {
   const keyPem = key ?? (await makeKey('rsa-3072', keyPath));
+  const { issueAuthority } = await loadIssuing();
   const certificate = await issueAuthority({
     key: parsePrivateKey(keyPem, keyPath),
     commonName: 'Bootward boot CA',
@@ -144,6 +147,7 @@ async function issueFor(
       'tls-incomplete',
       `${certificatePath} has to be issued and ca.key is not there: bring it back for one start`,
     );
+  const { issueServerCertificate } = await loadIssuing();
   const certificate = await issueServerCertificate({
     authority: { key: authority.key, certificate: authority.pem },
     key: parsePrivateKey(key, keyPath),
