@@ -1,0 +1,101 @@
+import { mkdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { keyIdOf } from '../../signing/ed25519.ts';
+import {
+  DEFAULT_SCRYPT_LOG_N,
+  MAX_SCRYPT_LOG_N,
+  MIN_SCRYPT_LOG_N,
+} from '../../signing/keys/encrypted-key.ts';
+import { createKeyFile } from '../../signing/keys/key-file.ts';
+import { channelRole, STAGE0_ROLE } from '../../signing/names.ts';
+import { keyFile, layoutOf, type RepositoryLayout } from '../../signing/repository/layout.ts';
+import { saveChange } from '../../signing/repository/metadata-folder.ts';
+import { type KeyOpener, openAllSigners } from '../../signing/repository/open-signers.ts';
+import { RepositoryError } from '../../signing/repository/repository-error.ts';
+import { DEFAULT_SETTINGS, expiryAt, saveSettings } from '../../signing/repository/settings.ts';
+import { createRepository } from '../../signing/tuf/write-repository.ts';
+import { type CommandContext, createSigningCommand, printResult, type SigningOptions } from './command.ts';
+import { loadGrantKeys } from './grant-keys.ts';
+import { toChannels, toDays, toPositiveInteger } from './options.ts';
+import { readNewPassphrase } from './passphrase.ts';
+import { createSecureBootKeys } from './secure-boot-keys.ts';
+import { UsageError } from './usage-error.ts';
+
+interface InitOptions extends SigningOptions {
+  readonly grantKey: string;
+  readonly channel?: readonly string[];
+  readonly expiresDays: number;
+  readonly onlineExpiresDays: number;
+  readonly keyCost: number;
+}
+
+export function createInitCommand(context: CommandContext): Command {
+  return createSigningCommand('init', 'make a repository folder with all its keys')
+    .requiredOption('--grant-key <FILE>', "the boot server's public grant key, PEM or JSON")
+    .option('--channel <NAME>', 'a channel; give it more than once for several', toChannels)
+    .option(
+      '--expires-days <N>',
+      'how long root, targets, channels and stage0 are good',
+      toDays,
+      DEFAULT_SETTINGS.offlineDays,
+    )
+    .option(
+      '--online-expires-days <N>',
+      'how long snapshot and timestamp are good',
+      toDays,
+      DEFAULT_SETTINGS.onlineDays,
+    )
+    .option(
+      '--key-cost <N>',
+      'how hard passphrases are to guess: log2 of scrypt N',
+      toPositiveInteger,
+      DEFAULT_SCRYPT_LOG_N,
+    )
+    .action((folder: string, options: InitOptions) => init(context, folder, options));
+}
+
+async function init(context: CommandContext, folder: string, options: InitOptions): Promise<void> {
+  const { grantKey, keyCost: logN, channel: channels = [] } = options;
+  requireSensible(options);
+  const layout = layoutOf(folder);
+  await requireAbsent(layout);
+  const grantKeys = await loadGrantKeys(grantKey);
+  const passphrase = await readNewPassphrase(options);
+  for (const path of [layout.secureBoot, layout.metadata, layout.artifacts])
+    await mkdir(path, { recursive: true, mode: path === layout.secureBoot ? 0o700 : 0o755 });
+  const create: KeyOpener = {
+    open: async (role) => [await createKeyFile({ path: keyFile(layout, role), passphrase, logN })],
+  };
+  const signers = await openAllSigners(create, channels);
+  await createSecureBootKeys(layout, passphrase);
+  const settings = { offlineDays: options.expiresDays, onlineDays: options.onlineExpiresDays };
+  const nowMs = context.clock.nowMs();
+  const change = await createRepository({ signers, grantKeys, expiry: expiryAt(nowMs, settings) });
+  await saveChange(layout, { change, nowMs });
+  // Last: without this file the folder is no repository, whatever a crash before left in it.
+  await saveSettings(layout, settings);
+  const root = join(layout.metadata, '1.root.json');
+  const grantKeyIds = grantKeys.map(keyIdOf);
+  printResult(context, options, {
+    lines: [
+      `${folder}: keys for root, targets, snapshot, timestamp, ${STAGE0_ROLE}${channels.map((name) => `, ${channelRole(name)}`).join('')}`,
+      `Secure Boot keys: ${layout.secureBoot} (enrol PK, KEK and db)`,
+      `trust starts from ${root}`,
+    ],
+    json: { folder, root, channels: [...channels], grantKeys: grantKeyIds, secureBoot: layout.secureBoot },
+  });
+}
+
+function requireSensible({ keyCost, channel = [] }: InitOptions): void {
+  if (keyCost < MIN_SCRYPT_LOG_N || keyCost > MAX_SCRYPT_LOG_N)
+    throw new UsageError(`--key-cost is from ${MIN_SCRYPT_LOG_N} to ${MAX_SCRYPT_LOG_N}`);
+  if (new Set(channel).size !== channel.length) throw new UsageError('a channel is given twice');
+}
+
+/** Keys are never written over: an `init` that was cut short is started again in a new folder. */
+async function requireAbsent({ folder, keys, settings }: RepositoryLayout): Promise<void> {
+  for (const path of [settings, keys])
+    if ((await stat(path).catch(() => undefined)) !== undefined)
+      throw new RepositoryError('repository-exists', `${path} is there already: ${folder} is not empty`);
+}

@@ -1,0 +1,93 @@
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline/promises';
+import { Writable } from 'node:stream';
+import { KeyError } from '../../signing/keys/key-error.ts';
+import { UsageError } from './usage-error.ts';
+
+/** Where the passphrase comes from. Never an argument or the environment: others can read those. */
+export interface PassphraseOptions {
+  readonly passphraseFile?: string;
+  readonly passphraseFd?: number;
+}
+
+const MAX_LENGTH = 1024;
+const MIN_NEW_LENGTH = 8;
+
+/** The passphrase of keys that are there. */
+export async function readPassphrase(options: PassphraseOptions): Promise<string> {
+  return given(options) ?? requireUsable(await ask('Passphrase: '));
+}
+
+/** The passphrase of new keys: asked twice on a terminal, and not too short. */
+export async function readNewPassphrase(options: PassphraseOptions): Promise<string> {
+  const passphrase = given(options) ?? (await askTwice());
+  if (passphrase.length < MIN_NEW_LENGTH)
+    throw new KeyError('passphrase-invalid', `a new passphrase has at least ${MIN_NEW_LENGTH} characters`);
+  return passphrase;
+}
+
+/**
+ * For tools that read a passphrase from a file and nowhere else: a file of mode 0600 in a folder of our
+ * own, gone when `use` is done. The user's own file is used where there is one.
+ */
+export async function withPassphraseFile<T>(
+  options: PassphraseOptions,
+  passphrase: string,
+  use: (path: string) => Promise<T>,
+): Promise<T> {
+  if (options.passphraseFile !== undefined) return use(options.passphraseFile);
+  const folder = await mkdtemp(join(process.env.XDG_RUNTIME_DIR ?? tmpdir(), 'boot-sign-'));
+  try {
+    const path = join(folder, 'passphrase');
+    await writeFile(path, `${passphrase}\n`, { mode: 0o600, flag: 'wx' });
+    return await use(path);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function given({ passphraseFile, passphraseFd }: PassphraseOptions): string | undefined {
+  if (passphraseFile !== undefined && passphraseFd !== undefined)
+    throw new UsageError('give --passphrase-file or --passphrase-fd, not both');
+  const source = passphraseFile ?? passphraseFd;
+  return source === undefined ? undefined : requireUsable(firstLine(readFileSync(source, 'utf8')));
+}
+
+function firstLine(text: string): string {
+  return text.split(/\r?\n/, 1)[0] ?? '';
+}
+
+function requireUsable(passphrase: string): string {
+  if (passphrase === '') throw new KeyError('passphrase-invalid', 'the passphrase is empty');
+  if (passphrase.length > MAX_LENGTH)
+    throw new KeyError('passphrase-invalid', `the passphrase is longer than ${MAX_LENGTH} characters`);
+  return passphrase;
+}
+
+async function askTwice(): Promise<string> {
+  const first = requireUsable(await ask('New passphrase for all keys: '));
+  if ((await ask('Once more: ')) !== first)
+    throw new KeyError('passphrase-invalid', 'the two passphrases differ');
+  return first;
+}
+
+/** readline puts the terminal into raw mode; its echo goes nowhere. */
+async function ask(question: string): Promise<string> {
+  if (!process.stdin.isTTY)
+    throw new UsageError('there is no terminal to ask on: give --passphrase-file or --passphrase-fd');
+  process.stderr.write(question);
+  const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const terminal = createInterface({ input: process.stdin, output: silent, terminal: true });
+  const interrupted = new Promise<never>((_resolve, reject) =>
+    terminal.once('SIGINT', () => reject(new UsageError('interrupted'))),
+  );
+  try {
+    return await Promise.race([terminal.question(''), interrupted]);
+  } finally {
+    terminal.close();
+    process.stderr.write('\n');
+  }
+}

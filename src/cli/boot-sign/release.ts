@@ -1,0 +1,120 @@
+import { readFile } from 'node:fs/promises';
+import { type Command, Option } from 'commander';
+import { referenceOf } from '../../signing/artifact.ts';
+import {
+  encodeReleaseManifest,
+  HANDOVERS,
+  type Handover,
+  type ReleaseListing,
+  type ReleaseManifest,
+} from '../../signing/manifest.ts';
+import { type Architecture, channelRole, releaseTarget } from '../../signing/names.ts';
+import { storeArtifact } from '../../signing/repository/artifact-folder.ts';
+import { saveChange } from '../../signing/repository/metadata-folder.ts';
+import { createKeyOpener, openOnlineSigners } from '../../signing/repository/open-signers.ts';
+import { addRelease } from '../../signing/tuf/write-repository.ts';
+import { type CommandContext, createSigningCommand, printResult, type SigningOptions } from './command.ts';
+import { openRepository } from './open-repository.ts';
+import {
+  defaultTimeSeconds,
+  toArchitecture,
+  toChannel,
+  toPositiveInteger,
+  toReleaseName,
+} from './options.ts';
+import { readPassphrase } from './passphrase.ts';
+import { signImage } from './sign-image.ts';
+
+interface ReleaseOptions extends SigningOptions {
+  readonly channel: string;
+  readonly version: number;
+  readonly name: string;
+  readonly kernel: string;
+  readonly initramfs: string;
+  readonly cmdline: string;
+  readonly architecture: Architecture;
+  readonly handover?: Handover;
+  readonly signKernel?: true;
+  readonly time?: number;
+}
+
+/** See CLIENTS: kexec is dependable on x86-64 only. */
+const DEFAULT_HANDOVER: Readonly<Record<Architecture, Handover>> = {
+  'x86-64': 'kexec',
+  arm64: 'switch-root',
+};
+
+export function createReleaseCommand(context: CommandContext): Command {
+  return createSigningCommand('release', 'list a release in its channel: what is listed never changes')
+    .requiredOption('--channel <NAME>', 'the channel', toChannel)
+    .requiredOption('--version <N>', 'its number in the channel', toPositiveInteger)
+    .requiredOption('--name <TEXT>', 'what people call it', toReleaseName)
+    .requiredOption('--kernel <FILE>', 'the kernel')
+    .requiredOption('--initramfs <FILE>', 'the initramfs')
+    .requiredOption('--cmdline <TEXT>', 'the kernel command line')
+    .option('--architecture <NAME>', 'x86-64 or arm64', toArchitecture, 'x86-64')
+    .addOption(new Option('--handover <HOW>', 'how stage-0 starts it').choices(HANDOVERS))
+    .option('--sign-kernel', 'sign the kernel for Secure Boot: a locked-down stage-0 starts no other')
+    .option(
+      '--time <SECONDS>',
+      'Unix time to sign as; SOURCE_DATE_EPOCH or now unless told',
+      toPositiveInteger,
+    )
+    .action((folder: string, options: ReleaseOptions) => release(context, folder, options));
+}
+
+async function release(context: CommandContext, folder: string, options: ReleaseOptions): Promise<void> {
+  const nowMs = context.clock.nowMs();
+  const repository = await openRepository(folder, nowMs);
+  const { layout } = repository;
+  const kernelFile = await readFile(options.kernel);
+  const initramfs = await readFile(options.initramfs);
+  const passphrase = await readPassphrase(options);
+  const keys = createKeyOpener(layout, passphrase);
+  const channel = await keys.open(channelRole(options.channel));
+  const signers = { ...(await openOnlineSigners(keys)), channel };
+  const epochSeconds = options.time ?? defaultTimeSeconds(context.environment, nowMs);
+  const kernel = options.signKernel
+    ? await signImage(layout, { image: kernelFile, epochSeconds, passphrase, options })
+    : kernelFile;
+  const manifest = manifestOf(options, kernel, initramfs);
+  const manifestBytes = encodeReleaseManifest(manifest);
+  const listing = listingOf(manifest, manifestBytes);
+  // Decided before anything is written; artifacts first, so that metadata never name what is not there.
+  const change = await addRelease({ ...repository, release: listing, signers });
+  for (const artifact of [kernel, initramfs, manifestBytes]) await storeArtifact(layout, artifact);
+  await saveChange(layout, { stored: repository.stored, change, nowMs });
+  printResult(context, options, describe(listing, manifest));
+}
+
+function manifestOf(options: ReleaseOptions, kernel: Uint8Array, initramfs: Uint8Array): ReleaseManifest {
+  const { channel, version, name, architecture, cmdline } = options;
+  return {
+    channel,
+    version,
+    name,
+    architecture,
+    handover: options.handover ?? DEFAULT_HANDOVER[architecture],
+    cmdline,
+    kernel: referenceOf(kernel),
+    initramfs: referenceOf(initramfs),
+  };
+}
+
+function listingOf(manifest: ReleaseManifest, bytes: Uint8Array): ReleaseListing {
+  const { channel, version, architecture, name } = manifest;
+  const target = releaseTarget(channel, version);
+  return { channel, version, target, architecture, name, ...referenceOf(bytes) };
+}
+
+function describe(listing: ReleaseListing, { kernel, initramfs, handover }: ReleaseManifest) {
+  return {
+    lines: [
+      `listed ${listing.target}, "${listing.name}"`,
+      `  release digest  ${listing.sha256}`,
+      `  kernel          ${kernel.sha256}, ${kernel.length} bytes`,
+      `  initramfs       ${initramfs.sha256}, ${initramfs.length} bytes`,
+    ],
+    json: { ...listing, handover, kernel: { ...kernel }, initramfs: { ...initramfs } },
+  };
+}

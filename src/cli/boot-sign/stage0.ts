@@ -1,0 +1,142 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Command, Option } from 'commander';
+import { toHex, utf8Bytes } from '../../core/bytes.ts';
+import { referenceOf } from '../../signing/artifact.ts';
+import { composeStage0, type Stage0Base, type Stage0Image } from '../../signing/efi/stage0-image.ts';
+import { type Architecture, STAGE0_ROLE, stage0Target } from '../../signing/names.ts';
+import { storeArtifact } from '../../signing/repository/artifact-folder.ts';
+import { saveChange } from '../../signing/repository/metadata-folder.ts';
+import { createKeyOpener, openOnlineSigners } from '../../signing/repository/open-signers.ts';
+import type { Stage0Listing } from '../../signing/tuf/listings.ts';
+import { addStage0Build } from '../../signing/tuf/write-repository.ts';
+import { encodeAgentConfig, ON_FAILURE, type OnFailure, toServerUrl } from './agent-config.ts';
+import { type CommandContext, createSigningCommand, printResult, type SigningOptions } from './command.ts';
+import { type OpenRepository, openRepository } from './open-repository.ts';
+import { defaultTimeSeconds, toArchitecture, toPositiveInteger } from './options.ts';
+import { readPassphrase } from './passphrase.ts';
+import { signImage } from './sign-image.ts';
+
+interface Stage0Options extends SigningOptions {
+  readonly base: string;
+  readonly build: number;
+  readonly architecture: Architecture;
+  readonly serverUrl: string;
+  readonly serverCa: string;
+  readonly onFailure: OnFailure;
+  readonly cmdline: string;
+  readonly time?: number;
+  readonly save?: string;
+  readonly dryRun?: true;
+}
+
+const STUB_NAMES: Readonly<Record<Architecture, string>> = {
+  'x86-64': 'linuxx64.efi.stub',
+  arm64: 'linuxaa64.efi.stub',
+};
+
+export function createStage0Command(context: CommandContext): Command {
+  return createSigningCommand('stage0', 'compose, sign and list the stage-0 image that firmware loads')
+    .requiredOption('--base <FOLDER>', 'the base image: vmlinuz, initramfs.cpio.zst, EFI stub, os-release')
+    .requiredOption('--build <N>', 'its build number, higher than every one before', toPositiveInteger)
+    .requiredOption('--server-url <URL>', "the agents' door: https://HOST:PORT", toServerUrl)
+    .requiredOption('--server-ca <FILE>', "the certificate of the boot server's CA (PEM)")
+    .option('--architecture <NAME>', 'x86-64 or arm64', toArchitecture, 'x86-64')
+    .option(
+      '--cmdline <TEXT>',
+      "stage-0's kernel command line",
+      'console=tty0 console=ttyS0,115200 quiet panic=10',
+    )
+    .addOption(
+      new Option('--on-failure <WHAT>', 'what a node does when it gives up')
+        .choices(ON_FAILURE)
+        .default('reboot'),
+    )
+    .option(
+      '--time <SECONDS>',
+      'Unix time to sign as; SOURCE_DATE_EPOCH or now unless told',
+      toPositiveInteger,
+    )
+    .option('--save <FILE>', 'write the signed image here as well')
+    .option('--dry-run', 'say what would be listed; sign and write nothing')
+    .action((folder: string, options: Stage0Options) => stage0(context, folder, options));
+}
+
+async function stage0(context: CommandContext, folder: string, options: Stage0Options): Promise<void> {
+  const nowMs = context.clock.nowMs();
+  const epochSeconds = options.time ?? defaultTimeSeconds(context.environment, nowMs);
+  const repository = await openRepository(folder, nowMs);
+  const composed = await compose(repository, options, epochSeconds);
+  if (options.dryRun) {
+    const unsigned = listingOf(composed, composed.image, options);
+    printResult(context, options, describe(unsigned, 'would list (unsigned so far)'));
+    return;
+  }
+  const passphrase = await readPassphrase(options);
+  const keys = createKeyOpener(repository.layout, passphrase);
+  const signers = { ...(await openOnlineSigners(keys)), stage0: await keys.open(STAGE0_ROLE) };
+  const signing = { image: composed.image, epochSeconds, passphrase, options };
+  const image = await signImage(repository.layout, signing);
+  const build = listingOf(composed, image, options);
+  const change = await addStage0Build({ ...repository, build, signers });
+  await storeArtifact(repository.layout, image);
+  await saveChange(repository.layout, { stored: repository.stored, change, nowMs });
+  if (options.save !== undefined) await writeFile(options.save, image);
+  printResult(context, options, describe(build, 'listed'));
+}
+
+async function compose(
+  { current }: OpenRepository,
+  options: Stage0Options,
+  builtAtSeconds: number,
+): Promise<Stage0Image> {
+  const { serverUrl, build, onFailure, cmdline } = options;
+  const { root } = current;
+  return composeStage0({
+    base: await loadBase(options.base, options.architecture),
+    config: {
+      'agent.conf': utf8Bytes(encodeAgentConfig({ serverUrl, build, builtAtSeconds, onFailure })),
+      'server-ca.pem': await readFile(options.serverCa),
+      'root.json': root.bytes,
+    },
+    cmdline,
+  });
+}
+
+async function loadBase(folder: string, architecture: Architecture): Promise<Stage0Base> {
+  const read = (name: string) => readFile(join(folder, name));
+  return {
+    kernel: await read('vmlinuz'),
+    initramfs: await read('initramfs.cpio.zst'),
+    stub: await read(STUB_NAMES[architecture]),
+    osRelease: await read('os-release'),
+  };
+}
+
+/** A signature changes neither measurement: Authenticode and the sections leave it out. */
+function listingOf(
+  composed: Stage0Image,
+  image: Uint8Array,
+  { build, architecture }: Stage0Options,
+): Stage0Listing {
+  return {
+    build,
+    architecture,
+    target: stage0Target(architecture, build),
+    ...referenceOf(image),
+    authenticodeSha256: toHex(composed.authenticodeSha256),
+    pcr11: toHex(composed.pcr11),
+  };
+}
+
+function describe(listing: Stage0Listing, what: string) {
+  return {
+    lines: [
+      `${what} ${listing.target}, ${listing.length} bytes`,
+      `  SHA-256       ${listing.sha256}`,
+      `  Authenticode  ${listing.authenticodeSha256} (PCR 4)`,
+      `  PCR 11        ${listing.pcr11}`,
+    ],
+    json: { ...listing },
+  };
+}

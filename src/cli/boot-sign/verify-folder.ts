@@ -1,0 +1,56 @@
+import { toHex } from '../../core/bytes.ts';
+import { CodedError } from '../../core/errors.ts';
+import { measureUki } from '../../signing/efi/uki-measurement.ts';
+import { parseListedManifest } from '../../signing/manifest.ts';
+import { readStoredArtifact, verifyStoredArtifact } from '../../signing/repository/artifact-folder.ts';
+import type { RepositoryLayout } from '../../signing/repository/layout.ts';
+import type { StoredMetadata } from '../../signing/repository/metadata-folder.ts';
+import type { Stage0Listing } from '../../signing/tuf/listings.ts';
+import { type VerifiedRepository, verifyRepository } from '../../signing/tuf/verify-repository.ts';
+
+export class ListingError extends CodedError<'stage0-not-as-listed'> {}
+
+export interface VerifiedFolder {
+  readonly repository: VerifiedRepository;
+  /** SHA-256 to length of every artifact that is listed, directly or by a manifest. */
+  readonly artifacts: ReadonlyMap<string, number>;
+}
+
+/** Metadata as a client judges them, then every byte that they name, directly or through a manifest. */
+export async function verifyFolder(input: {
+  layout: RepositoryLayout;
+  stored: StoredMetadata;
+  nowMs: number;
+  trustedRoot?: Uint8Array;
+}): Promise<VerifiedFolder> {
+  const { layout, stored, nowMs } = input;
+  const trustedRoot = input.trustedRoot ?? stored.trustedRoot;
+  const repository = verifyRepository({ trustedRoot, files: stored.files, nowMs });
+  const artifacts = new Map<string, number>();
+  for (const listing of repository.stage0Builds) {
+    verifyMeasurements(listing, await readStoredArtifact(layout, listing));
+    artifacts.set(listing.sha256, listing.length);
+  }
+  for (const listing of [...repository.channels.values()].flat()) {
+    const manifest = parseListedManifest(await readStoredArtifact(layout, listing), listing);
+    for (const part of [manifest.kernel, manifest.initramfs]) {
+      await verifyStoredArtifact(layout, part);
+      artifacts.set(part.sha256, part.length);
+    }
+    artifacts.set(listing.sha256, listing.length);
+  }
+  return { repository, artifacts };
+}
+
+/** What the listing says that booting the image measures is what the image says. */
+function verifyMeasurements(listing: Stage0Listing, image: Uint8Array): void {
+  const measured = measureUki(image);
+  if (
+    toHex(measured.authenticodeSha256) !== listing.authenticodeSha256 ||
+    toHex(measured.pcr11) !== listing.pcr11
+  )
+    throw new ListingError(
+      'stage0-not-as-listed',
+      `${listing.target} measures other values than its listing says`,
+    );
+}
