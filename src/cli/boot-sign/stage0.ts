@@ -16,6 +16,7 @@ import { type OpenRepository, openRepository } from './open-repository.ts';
 import { defaultTimeSeconds, toArchitecture, toPositiveInteger } from './options.ts';
 import { readPassphrase } from './passphrase.ts';
 import { signImage } from './sign-image.ts';
+import { UsageError } from './usage-error.ts';
 
 interface Stage0Options extends SigningOptions {
   readonly base: string;
@@ -27,6 +28,7 @@ interface Stage0Options extends SigningOptions {
   readonly cmdline: string;
   readonly time?: number;
   readonly save?: string;
+  readonly signOnly?: true;
   readonly dryRun?: true;
 }
 
@@ -38,7 +40,7 @@ const STUB_NAMES: Readonly<Record<Architecture, string>> = {
 export function createStage0Command(context: CommandContext): Command {
   return createSigningCommand('stage0', 'compose, sign and list the stage-0 image that firmware loads')
     .requiredOption('--base <FOLDER>', 'the base image: vmlinuz, initramfs.cpio.zst, EFI stub, os-release')
-    .requiredOption('--build <N>', 'its build number, higher than every one before', toPositiveInteger)
+    .requiredOption('--build <N>', 'its build number', toPositiveInteger)
     .requiredOption('--server-url <URL>', "the agents' door: https://HOST:PORT", toServerUrl)
     .requiredOption('--server-ca <FILE>', "the certificate of the boot server's CA (PEM)")
     .option('--architecture <NAME>', 'x86-64 or arm64', toArchitecture, 'x86-64')
@@ -58,11 +60,14 @@ export function createStage0Command(context: CommandContext): Command {
       toPositiveInteger,
     )
     .option('--save <FILE>', 'write the signed image here as well')
+    .option('--sign-only', 'with --save: sign it and list nothing, to try it first')
     .option('--dry-run', 'say what would be listed; sign and write nothing')
     .action((folder: string, options: Stage0Options) => stage0(context, folder, options));
 }
 
 async function stage0(context: CommandContext, folder: string, options: Stage0Options): Promise<void> {
+  if (options.signOnly && options.save === undefined)
+    throw new UsageError('--sign-only writes nothing but the file that --save names');
   const nowMs = context.clock.nowMs();
   const epochSeconds = options.time ?? defaultTimeSeconds(context.environment, nowMs);
   const repository = await openRepository(folder, nowMs);
@@ -73,16 +78,25 @@ async function stage0(context: CommandContext, folder: string, options: Stage0Op
     return;
   }
   const passphrase = await readPassphrase(options);
-  const keys = createKeyOpener(repository.layout, passphrase);
-  const signers = { ...(await openOnlineSigners(keys)), stage0: await keys.open(STAGE0_ROLE) };
   const signing = { image: composed.image, epochSeconds, passphrase, options };
   const image = await signImage(repository.layout, signing);
   const build = listingOf(composed, image, options);
-  const change = await addStage0Build({ ...repository, build, signers });
-  await storeArtifact(repository.layout, image);
-  await saveChange(repository.layout, { stored: repository.stored, change, nowMs });
+  if (!options.signOnly) await list(repository, { build, image, passphrase, nowMs });
   if (options.save !== undefined) await writeFile(options.save, image);
-  printResult(context, options, describe(build, 'listed'));
+  printResult(context, options, describe(build, options.signOnly ? 'signed, not listed:' : 'listed'));
+}
+
+/** Decided before anything is written; the image first, so that metadata never name what is not there. */
+async function list(
+  repository: OpenRepository,
+  input: { build: Stage0Listing; image: Uint8Array; passphrase: string; nowMs: number },
+): Promise<void> {
+  const { layout, stored } = repository;
+  const keys = createKeyOpener(layout, input.passphrase);
+  const signers = { ...(await openOnlineSigners(keys)), stage0: await keys.open(STAGE0_ROLE) };
+  const change = await addStage0Build({ ...repository, build: input.build, signers });
+  await storeArtifact(layout, input.image);
+  await saveChange(layout, { stored, change, nowMs: input.nowMs });
 }
 
 async function compose(
