@@ -7,42 +7,48 @@ ARTIFACT_TRIES=8
 ARTIFACT_SECONDS=3600
 STALLED_SECONDS=30
 
-# Fetches $release_channel's $release_version: manifest.json, kernel and initramfs in $release.
+# Fetches $release_channel's $release_version into $release: manifest.json, kernel, initramfs, and what
+# the hand-over needs to know, one value in a line.
 fetch_release() {
   release=$BOOTWARD_RUN/release
   mkdir -p "$release"
   release_find_listing
-  release_manifest=$release/manifest.json
-  fetch_artifact manifest "$(jq -r .hashes.sha256 "$release/listing")" "$(jq -r .length "$release/listing")" "$release_manifest"
+  fetch_artifact manifest "$release_digest" "$listed_length" "$release/manifest.json"
   release_check_manifest
-  for part in kernel initramfs; do
-    fetch_artifact "$part" "$(jq -r ".$part.sha256" "$release_manifest")" "$(jq -r ".$part.length" "$release_manifest")" "$release/$part"
-  done
+  read -r kernel_sha256 kernel_length initramfs_sha256 initramfs_length <"$release/parts"
+  fetch_artifact kernel "$kernel_sha256" "$kernel_length" "$release/kernel"
+  fetch_artifact initramfs "$initramfs_sha256" "$initramfs_length" "$release/initramfs"
+  printf '%s\n' "$release_channel" "$release_version" "$release_digest" "$ek_fingerprint" \
+    "$fact_identity" "$fact_admission" "$fact_state" >"$release/verdict"
 }
 
 # The verdict chooses among listed releases; what a release is, only the release keys say.
 release_find_listing() {
-  release_target=channels/$release_channel/$release_version.json
-  jq -ce --arg target "$release_target" --arg digest "$release_digest" --argjson limit "$MAX_MANIFEST_BYTES" '
-    .targets[$target] | select(.hashes.sha256 == $digest and (.length | type == "number" and . >= 1 and . <= $limit))' \
-    "$tuf/channel-$release_channel.signed" >"$release/listing" 2>/dev/null ||
-    stop release-not-listed "The release keys do not list version $release_version of channel $release_channel as the server gives it."
+  jq -er --arg target "channels/$release_channel/$release_version.json" --arg digest "$release_digest" \
+    --argjson version "$release_version" --arg architecture "$(machine_architecture)" --argjson limit "$MAX_MANIFEST_BYTES" '
+    .targets[$target] | select(.hashes == {sha256: $digest} and (.length | type == "number" and . >= 1 and . <= $limit)
+      and (.custom | .version == $version and .architecture == $architecture and (.name | type) == "string"))
+    | "\(.length) \(.custom.name)"' "$tuf/channel-$release_channel.signed" >"$release/listing" 2>/dev/null ||
+    stop release-not-listed "The release keys list no version $release_version of channel $release_channel for $(machine_architecture) machines with the digest that the server gives."
+  read -r listed_length listed_name <"$release/listing"
 }
 
 # The manifest says of itself what the metadata says of it, in words that mean one thing (docs/protocol.md).
 release_check_manifest() {
-  jq -e -s --arg channel "$release_channel" --argjson version "$release_version" \
-    --arg architecture "$(machine_architecture)" --slurpfile listing "$release/listing" '
-    def artifact: type == "object" and keys == ["length", "sha256"] and (.sha256 | test("^[0-9a-f]{64}$"))
+  jq -er -s --arg channel "$release_channel" --argjson version "$release_version" \
+    --arg architecture "$(machine_architecture)" --arg name "$listed_name" '
+    def artifact: keys == ["length", "sha256"] and (.sha256 | test("^[0-9a-f]{64}$"))
       and (.length | type == "number" and . == floor and . >= 1 and . <= 4294967295);
     def printable: explode | all(. >= 32 and . <= 126);
-    length == 1 and (.[0] | .format == "bootward-release-v1" and .channel == $channel and .version == $version
-      and .architecture == $architecture and $listing[0].custom == {version, architecture, name}
-      and (.name | printable) and (.cmdline | printable and length <= 2047)
-      and (.kernel | artifact) and (.initramfs | artifact))' "$release_manifest" >/dev/null 2>&1 ||
+    select(length == 1) | .[0] | select(.format == "bootward-release-v1" and .channel == $channel
+      and .version == $version and .architecture == $architecture and .name == $name and (.name | printable)
+      and (.cmdline | printable and length <= 2047) and (.handover | test("^[a-z-]{1,16}$"))
+      and (.kernel | artifact) and (.initramfs | artifact))
+    | "\(.kernel.sha256) \(.kernel.length) \(.initramfs.sha256) \(.initramfs.length)", .handover, .name, .cmdline' \
+    "$release/manifest.json" >"$release/parts" 2>/dev/null ||
     stop manifest-invalid "The release manifest is not what the metadata lists for this $(machine_architecture) machine."
   mark manifest "channel=$release_channel" "version=$release_version" "digest=$release_digest"
-  say "Release: $(jq -r .name "$release_manifest")"
+  say "Release: $listed_name"
 }
 
 machine_architecture() {

@@ -12,7 +12,7 @@ attest_boot() {
     attest_ask_challenge
   fi
   attest_require_challenge
-  challenge_open "$(jq -er '.challenge | strings' "$attest/challenge" 2>/dev/null)" boot
+  challenge_open "$attest/challenge" boot
   evidence_make "$attest/evidence"
   http_json POST /v1/evidence "$attest/verdict" "$attest/evidence"
   case $http_status in
@@ -24,7 +24,7 @@ attest_boot() {
 }
 
 attest_ask_challenge() {
-  jq -cjn --arg akName "$ak_name" '{$akName, purpose: "boot"}' >"$attest/request"
+  printf '{"akName":"%s","purpose":"boot"}' "$ak_name" >"$attest/request"
   http_json POST /v1/challenges "$attest/challenge" "$attest/request"
   http_answered "a challenge"
   [ "$http_status" = 200 ] || http_problem
@@ -69,37 +69,38 @@ attest_no_release() {
 
 # attest_show_reasons FILE: one marker and one sentence for each reason and note
 attest_show_reasons() {
-  jq -r '(.reasons // [])[] | "\(.code | tostring | gsub("[^a-z0-9-]"; "") | .[:64]) \(.message | tostring | gsub("\n"; " "))"' \
+  jq -r '((.reasons // [])[] | {kind: "reason", code, message}), ((.notes // [])[] | {kind: "note", code, message})
+    | "\(.kind) \(.code | tostring | gsub("[^a-z0-9-]"; "") | .[:64]) \(.message | tostring | gsub("[\n\r]"; " "))"' \
     "$1" 2>/dev/null >"$BOOTWARD_RUN/reasons"
-  while read -r reason_code reason_message; do
-    mark reason "code=$reason_code"
-    say "The server's reason: $reason_message"
+  while read -r reason_kind reason_code reason_message; do
+    mark "$reason_kind" "code=$reason_code"
+    say "The server says: $reason_message"
   done <"$BOOTWARD_RUN/reasons"
-  jq -r '(.notes // [])[].message | tostring | gsub("\n"; " ")' "$1" 2>/dev/null >"$BOOTWARD_RUN/notes"
-  while read -r note; do say "The server notes: $note"; done <"$BOOTWARD_RUN/notes"
 }
 
 attest_read_verdict() {
-  jq -e '.verdict == "accept" and (.facts | all(.identity, .admission, .state; test("^[a-z-]{1,32}$")))
-    and (.release.channel | test("^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$"))
-    and (.release.version | type == "number" and . == floor and . >= 1 and . <= 9007199254740991)
-    and (.release.digest | test("^[0-9a-f]{64}$"))
-    and (.grant | length <= 4096 and test("^[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+$"))' \
-    "$attest/verdict" >/dev/null 2>&1 || stop answer-malformed "The server's verdict is not what this agent understands."
-  release_channel=$(jq -r .release.channel "$attest/verdict")
-  release_version=$(jq -r .release.version "$attest/verdict")
-  release_digest=$(jq -r .release.digest "$attest/verdict")
-  jq -rj '"Authorization: Bearer " + .grant' "$attest/verdict" >"$attest/authorization"
-  jq -c .facts "$attest/verdict" >"$attest/facts"
-  mark verdict "verdict=accept $(jq -r '.facts | "identity=\(.identity) admission=\(.admission) state=\(.state)"' "$attest/verdict")" \
+  jq -er 'select(.verdict == "accept") | [.facts.identity, .facts.admission, .facts.state,
+      .release.channel, (.release.version | select(type == "number" and . == floor and . >= 1 and . <= 9007199254740991) | tostring),
+      .release.digest, .grant] | select(all(length >= 1 and length <= 4096 and test("^[A-Za-z0-9_.-]+$"))) | join(" ")' \
+    "$attest/verdict" >"$attest/accepted" 2>/dev/null || attest_not_understood
+  read -r fact_identity fact_admission fact_state release_channel release_version release_digest grant <"$attest/accepted"
+  case $release_channel in -* | *- | *[!a-z0-9-]* | ?????????????????????????????????*) attest_not_understood ;; esac
+  is_hex "$release_digest" 64 || attest_not_understood
+  printf 'Authorization: Bearer %s' "$grant" >"$attest/authorization"
+  mark verdict verdict=accept "identity=$fact_identity" "admission=$fact_admission" "state=$fact_state" \
     "channel=$release_channel" "version=$release_version"
   attest_show_reasons "$attest/verdict"
+  rm -f "$attest/verdict" "$attest/accepted"
+}
+
+attest_not_understood() {
+  stop answer-malformed "The server's verdict is not what this agent understands."
 }
 
 # The agent is done with the grant: closed, it is of no use to whoever runs next.
 attest_close_grant() {
   http DELETE /v1/grant "$MAX_REPLY_BYTES" "$attest/closed" --header "@$attest/authorization"
   http_require 204 "closing the grant"
-  rm -f "$attest/authorization" "$attest/verdict"
+  rm -f "$attest/authorization"
   mark grant-closed
 }

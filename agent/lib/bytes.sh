@@ -28,7 +28,7 @@ sha256_of() { # FILE
 }
 
 size_of() { # FILE
-  if [ -e "$1" ]; then wc -c <"$1" | tr -d ' '; else echo 0; fi
+  if [ -e "$1" ]; then stat -c %s "$1"; else echo 0; fi
 }
 
 base64_of() { # FILE

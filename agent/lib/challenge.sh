@@ -7,71 +7,78 @@ MINIMUM_PCRS='[0,1,2,3,4,5,6,7,8,9,11,12,13,14]'
 MAX_CHALLENGE_SECONDS=600
 MAX_CHALLENGE_LENGTH=4096
 
-# challenge_open JWS PURPOSE: sets challenge (its exact text) and challenge_pcrs (0,1,2,...).
+# challenge_open ANSWER_FILE PURPOSE: sets challenge (its exact text) and challenge_pcrs (0,1,2,...).
 challenge_open() {
-  challenge=$1 challenge_purpose=$2 challenge_dir=$BOOTWARD_RUN/challenge
+  challenge_purpose=$2 challenge_dir=$BOOTWARD_RUN/challenge
   mkdir -p "$challenge_dir"
+  challenge=$(jq -er '.challenge | strings' "$1" 2>/dev/null) || challenge=
   challenge_split
   challenge_verify_signature
-  challenge_check_payload
-  challenge_pcrs=$(jq -r '.pcrs | join(",")' "$challenge_dir/payload")
-  mark challenge "purpose=$challenge_purpose"
+  challenge_judge_payload
+  mark challenge "purpose=$challenge_purpose" "pcrs=$challenge_pcrs"
 }
 
 challenge_split() {
-  [ "${#challenge}" -le "$MAX_CHALLENGE_LENGTH" ] || challenge_refuse challenge-malformed "is too long"
-  case $challenge in *.*.*.* | *[!A-Za-z0-9_.-]*) challenge_refuse challenge-malformed "is not a compact JWS" ;; esac
+  [ "${#challenge}" -le "$MAX_CHALLENGE_LENGTH" ] || challenge_refuse challenge-malformed
+  case $challenge in *.*.*.* | *[!A-Za-z0-9_.-]*) challenge_refuse challenge-malformed ;; esac
   challenge_rest=${challenge#*.}
   if ! base64url_decode "${challenge%%.*}" "$challenge_dir/header" ||
     ! base64url_decode "${challenge_rest%%.*}" "$challenge_dir/payload" ||
     ! base64url_decode "${challenge_rest#*.}" "$challenge_dir/signature"; then
-    challenge_refuse challenge-malformed "is not a compact JWS"
+    challenge_refuse challenge-malformed
   fi
-  for part in header payload; do
-    json_is_unambiguous "$challenge_dir/$part" || challenge_refuse challenge-malformed "has a $part that can be read in two ways"
-  done
 }
 
-# Serialized again it must be the same bytes: so there are no duplicate keys, no second document, no odd
-# numbers, and what jq reads is what was signed.
-json_is_unambiguous() {
-  jq -cje 'objects' "$1" 2>/dev/null | cmp -s - "$1"
-}
-
-# Exactly the header of docs/protocol.md: the algorithm is ours, and no header member is ever followed.
+# Exactly the header of docs/protocol.md, to the byte: the algorithm is ours, and nothing in a header is
+# ever followed. `kid` only chooses among the grant keys of the root.
 challenge_verify_signature() {
-  jq -e 'keys == ["alg", "kid", "typ"] and .alg == "EdDSA" and .typ == "bootward-challenge+jwt"
-    and (.kid | test("^[0-9a-f]{64}$"))' "$challenge_dir/header" >/dev/null 2>&1 ||
-    challenge_refuse challenge-header "does not have the header of a challenge"
-  challenge_key=$(jq -er --slurpfile header "$challenge_dir/header" '.["x-bootward-grant-keys"][$header[0].kid]
+  challenge_kid=$(sed -n 's/^{"alg":"EdDSA","typ":"bootward-challenge+jwt","kid":"\([0-9a-f]*\)"}$/\1/p' "$challenge_dir/header")
+  is_hex "$challenge_kid" 64 && [ "$(size_of "$challenge_dir/header")" -eq 119 ] || challenge_refuse challenge-header
+  challenge_key=$(jq -er --arg kid "$challenge_kid" '.["x-bootward-grant-keys"][$kid]
     | select(.keytype == "ed25519" and .scheme == "ed25519") | .keyval.public' "$tuf/root.signed" 2>/dev/null) ||
-    challenge_refuse challenge-key "is signed by a key that the TUF root does not name"
+    challenge_refuse challenge-key
   printf '%s' "${challenge%.*}" >"$challenge_dir/signed"
   ed25519_verifies "$challenge_key" "$(hex_of "$challenge_dir/signature")" "$challenge_dir/signed" ||
-    challenge_refuse challenge-signature "does not carry a valid signature of the server's grant key"
+    challenge_refuse challenge-signature
 }
 
-challenge_check_payload() {
-  jq -e --argjson longest "$MAX_CHALLENGE_SECONDS" '
+# The payload serialized again must be the same bytes: so there are no duplicate keys, no second document,
+# no odd numbers, and what jq reads is what was signed. Prints the PCRs, or the code of what is wrong.
+challenge_judge_payload() {
+  challenge_pcrs=$(jq -nrR --arg purpose "$challenge_purpose" --arg ak "$ak_name" --arg server "$server_key" \
+    --argjson minimum "$MINIMUM_PCRS" --argjson now "$(earliest_now)" --argjson longest "$MAX_CHALLENGE_SECONDS" '
     def whole: type == "number" and . == floor and . >= 0;
-    keys == ["akName", "exp", "iat", "nonce", "pcrBank", "pcrs", "purpose", "serverKeys"]
-    and (.nonce | test("^[A-Za-z0-9_-]{43}$")) and .pcrBank == "sha256"
-    and (.pcrs | type == "array" and all(whole and . <= 23) and . == unique)
-    and (.serverKeys | type == "array" and length >= 1 and length <= 8 and all(test("^[0-9a-f]{64}$")))
-    and (.iat | whole) and (.exp | whole) and .exp > .iat and .exp - .iat <= $longest' "$challenge_dir/payload" >/dev/null 2>&1 ||
-    challenge_refuse challenge-malformed "does not have the fields of a challenge"
-  challenge_holds challenge-purpose ".purpose == \$expected" "$challenge_purpose" "is for another purpose than was asked for"
-  challenge_holds challenge-ak ".akName == \$expected" "$ak_name" "is for another attestation key"
-  challenge_holds challenge-pcrs "(\$expected | fromjson) - .pcrs == []" "$MINIMUM_PCRS" "asks for fewer PCRs than prove this boot"
-  challenge_holds challenge-expired ".exp > (\$expected | tonumber)" "$(earliest_now)" "has expired, by this machine's clock"
-  challenge_holds challenge-server-key ".serverKeys | index([\$expected]) != null" "$server_key" \
-    "does not name the key that this connection uses: someone may stand in between"
+    [inputs] | if length == 1 then .[0] else error("not one line") end | . as $text | fromjson
+    | if (tojson == $text
+        and keys == ["akName", "exp", "iat", "nonce", "pcrBank", "pcrs", "purpose", "serverKeys"]
+        and (.nonce | test("^[A-Za-z0-9_-]{43}$")) and .pcrBank == "sha256"
+        and (.pcrs | type == "array" and all(whole and . <= 23) and . == unique)
+        and (.serverKeys | type == "array" and length >= 1 and length <= 8 and all(test("^[0-9a-f]{64}$")))
+        and (.iat | whole) and (.exp | whole) and .exp > .iat and .exp - .iat <= $longest) | not
+      then "challenge-malformed"
+      elif .purpose != $purpose then "challenge-purpose"
+      elif .akName != $ak then "challenge-ak"
+      elif $minimum - .pcrs != [] then "challenge-pcrs"
+      elif .exp <= $now then "challenge-expired"
+      elif .serverKeys | index([$server]) == null then "challenge-server-key"
+      else .pcrs | join(",") end' "$challenge_dir/payload" 2>/dev/null) || challenge_pcrs=challenge-malformed
+  case $challenge_pcrs in challenge-*) challenge_refuse "$challenge_pcrs" ;; esac
 }
 
-challenge_holds() { # CODE CONDITION EXPECTED WORDS
-  jq -e --arg expected "$3" "$2" "$challenge_dir/payload" >/dev/null 2>&1 || challenge_refuse "$1" "$4"
+challenge_refuse() { # CODE
+  stop "$1" "The server's challenge $(challenge_fault "$1"): it gets no answer."
 }
 
-challenge_refuse() { # CODE WORDS
-  stop "$1" "The server's challenge $2: it gets no answer."
+challenge_fault() {
+  case $1 in
+    challenge-header) echo 'does not have the one header that a challenge has' ;;
+    challenge-key) echo 'is signed by a key that the TUF root does not name' ;;
+    challenge-signature) echo 'does not carry a valid signature of the grant key' ;;
+    challenge-purpose) echo 'is for another purpose than was asked for' ;;
+    challenge-ak) echo 'is for another attestation key' ;;
+    challenge-pcrs) echo 'asks for fewer PCRs than prove this boot' ;;
+    challenge-expired) echo "has expired by this machine's clock" ;;
+    challenge-server-key) echo 'does not name the key of this connection: someone may stand in between' ;;
+    *) echo 'is not a challenge that this agent can read without doubt' ;;
+  esac
 }

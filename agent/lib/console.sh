@@ -16,7 +16,7 @@ say() {
 
 # Text from outside, made harmless for a terminal and a log: printable ASCII, bounded.
 plain() {
-  printf '%s' "$1" | tr '\n\t' '  ' | tr -cd ' -~' | cut -c "1-$MAX_WORDS"
+  printf "%.${MAX_WORDS}s" "$1" | tr -c ' -~' ' '
 }
 
 # How an attempt ends when it does not succeed, from whatever depth: it is a process of its own.

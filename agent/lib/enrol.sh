@@ -8,7 +8,7 @@ enrol() {
   say "The server does not know this machine yet: enrolling it."
   say "Its EK fingerprint, to compare with what the operator sees: $ek_fingerprint"
   enrol_request
-  challenge_open "$(jq -er '.challenge | strings' "$enrolment/offer" 2>/dev/null)" enrol
+  challenge_open "$enrolment/offer" enrol
   enrol_activate
   enrol_await
 }

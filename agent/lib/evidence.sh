@@ -28,10 +28,9 @@ evidence_read_event_log() {
 
 evidence_write_claims() {
   openssl x509 -in "$ephemeral_cert" -noout -pubkey | openssl pkey -pubin -outform DER -out "$evidence/ephemeral.der"
-  jq -cjn --arg purpose "$challenge_purpose" --arg serverKey "$server_key" --arg ekFingerprint "$ek_fingerprint" \
-    --arg ephemeralKey "$(base64_of "$evidence/ephemeral.der")" \
-    --arg eventLogSha256 "$(sha256_of "$evidence/eventlog")" --argjson stage0Build "$stage0_build" \
-    '{$purpose, $serverKey, $ekFingerprint, $ephemeralKey, $eventLogSha256, $stage0Build}' >"$evidence/claims"
+  printf '{"purpose":"%s","serverKey":"%s","ekFingerprint":"%s","ephemeralKey":"%s","eventLogSha256":"%s","stage0Build":%s}' \
+    "$challenge_purpose" "$server_key" "$ek_fingerprint" "$(base64_of "$evidence/ephemeral.der")" \
+    "$(sha256_of "$evidence/eventlog")" "$stage0_build" >"$evidence/claims"
 }
 
 # SHA-256("bootward evidence v1" NUL, SHA-256(challenge), SHA-256(claims))

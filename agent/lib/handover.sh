@@ -3,39 +3,43 @@
 # release is started, with the poison value on every other way out. So it can never pass for a boot.
 
 # handover_release HOW: kexec or print. Nothing but this function starts a release. The kernel is loaded
-# first, so that one that the firmware's keys do not allow ends in poison and not in a half-way state.
+# first, so that one that the firmware's keys do not allow ends in poison and not half-way.
 handover_release() {
-  handover_read_manifest
+  handover_read_release
   case $1-$handover_kind in
     kexec-kexec) handover_kexec_load ;;
     print-*) ;;
     *) stop handover-unsupported "This agent cannot hand over by $handover_kind." ;;
   esac
   handover_spend_pcr14
-  mark handover "how=$1" "version=$handover_version" "digest=$handover_digest"
+  mark handover "how=$1" "channel=$handover_channel" "version=$handover_version" "digest=$handover_digest"
   say "Handing over to $handover_name."
   case $1 in
     kexec) kexec -e || stop handover-failed "The loaded kernel does not start." ;;
-    print) jq -c --arg kernel "$BOOTWARD_RUN/release/kernel" --arg initramfs "$BOOTWARD_RUN/release/initramfs" \
-      '{handover, cmdline, $kernel, $initramfs}' "$BOOTWARD_RUN/release/manifest.json" ;;
+    print) handover_print ;;
   esac
 }
 
-handover_read_manifest() {
-  handover_manifest=$BOOTWARD_RUN/release/manifest.json
-  handover_digest=$(sha256_of "$handover_manifest")
-  handover_kind=$(jq -r .handover "$handover_manifest")
-  handover_version=$(jq -r .version "$handover_manifest")
-  handover_name=$(jq -r .name "$handover_manifest")
+# What the attempt has verified and left behind (artifacts.sh); names and command line are printable.
+handover_read_release() {
+  release=$BOOTWARD_RUN/release
+  {
+    read -r _
+    IFS= read -r handover_kind && IFS= read -r handover_name && IFS= read -r handover_cmdline
+  } <"$release/parts"
+  {
+    read -r handover_channel && read -r handover_version && read -r handover_digest && read -r handover_ek
+    read -r handover_identity && read -r handover_admission && read -r handover_state
+  } <"$release/verdict"
 }
 
 # kexec_file_load: the kernel itself checks the signature where Secure Boot locks it down.
 handover_kexec_load() {
-  handover_boot_note >"$BOOTWARD_RUN/release/initrd"
-  cat "$BOOTWARD_RUN/release/initramfs" >>"$BOOTWARD_RUN/release/initrd"
-  rm -f "$BOOTWARD_RUN/release/initramfs"
-  kexec -s -l "$BOOTWARD_RUN/release/kernel" --initrd="$BOOTWARD_RUN/release/initrd" \
-    --command-line="$(jq -r .cmdline "$handover_manifest")" 2>"$BOOTWARD_RUN/kexec.log" ||
+  handover_boot_note >"$release/initrd"
+  cat "$release/initramfs" >>"$release/initrd"
+  rm -f "$release/initramfs"
+  kexec -s -l "$release/kernel" --initrd="$release/initrd" --command-line="$handover_cmdline" \
+    2>"$BOOTWARD_RUN/kexec.log" ||
     stop handover-failed "The release's kernel does not load: $(tail -n 1 "$BOOTWARD_RUN/kexec.log")"
 }
 
@@ -44,18 +48,25 @@ handover_kexec_load() {
 handover_boot_note() {
   handover_root=$BOOTWARD_RUN/note
   mkdir -p "$handover_root/run/bootward"
-  jq -cn --slurpfile manifest "$handover_manifest" --slurpfile facts "$BOOTWARD_RUN/attest/facts" \
-    --arg digest "$handover_digest" --arg ek "$(sha256_of "$BOOTWARD_RUN/tpm/ek.der")" --argjson build "$stage0_build" \
-    '{release: ($manifest[0] | {channel, version, name, digest: $digest}), facts: $facts[0],
-      ekFingerprint: $ek, stage0Build: $build}' >"$handover_root/run/bootward/boot.json"
+  jq -cn --arg channel "$handover_channel" --argjson version "$handover_version" --arg name "$handover_name" \
+    --arg digest "$handover_digest" --arg ekFingerprint "$handover_ek" --argjson stage0Build "$stage0_build" \
+    --arg identity "$handover_identity" --arg admission "$handover_admission" --arg state "$handover_state" \
+    '{release: {$channel, $version, $name, $digest}, facts: {$identity, $admission, $state}, $ekFingerprint, $stage0Build}' \
+    >"$handover_root/run/bootward/boot.json"
   (cd "$handover_root" && printf 'run\nrun/bootward\nrun/bootward/boot.json\n' | cpio -o -H newc 2>/dev/null)
+}
+
+handover_print() {
+  jq -cn --arg handover "$handover_kind" --arg cmdline "$handover_cmdline" --arg kernel "$release/kernel" \
+    --arg initramfs "$release/initramfs" '{$handover, $cmdline, $kernel, $initramfs}'
 }
 
 # SHA-256(32 zero bytes, release digest) is what health evidence must show: anything else is not handed to.
 handover_spend_pcr14() {
   handover_expected=$(unhex "$PCR_ZERO$handover_digest" | sha256sum | cut -c 1-64)
-  tpm_extend_pcr14 "$handover_digest" && [ "$(tpm_pcr14)" = "$handover_expected" ] ||
+  if ! tpm_extend_pcr14 "$handover_digest" || [ "$(tpm_pcr14)" != "$handover_expected" ]; then
     stop pcr14-not-extended "PCR 14 does not take the release's digest: not handing over."
+  fi
 }
 
 # handover_poison: leaves no PCR 14 of zero behind, however this ends; called again it does nothing.

@@ -1,0 +1,73 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type AgentRun, type AgentSettings, bakeSettings, type StartedAgent, startAgent } from './agent-run.ts';
+import { issueTlsIdentity, type Lies, type ScriptedServer, startScriptedServer, type TlsIdentity } from './scripted-server.ts';
+import { createKeys, createSignedWorld, type SignedWorld, type WorldChanges, type WorldKeys } from './signed-world.ts';
+import { type SoftwareTpm, startSoftwareTpm } from './software-tpm.ts';
+
+/** SHA-256("bootward poison v1"), extended once into a PCR of zeros. */
+export const POISONED = '67efb5563df0cf3396264a8732bdd4d2fa9e5fce7d1106740309513d59959050';
+export const ZERO = '0'.repeat(64);
+
+export interface Scenario {
+  world?: WorldChanges;
+  lies?: Lies;
+  settings?: Partial<AgentSettings>;
+  command?: readonly string[];
+  shell?: readonly string[];
+}
+
+export interface Outcome extends AgentRun {
+  pcr14: string;
+  server: ScriptedServer;
+  world: SignedWorld;
+}
+
+/** One TPM, one set of keys, one scripted server for each run. */
+export interface ScriptedLab {
+  readonly folder: string;
+  readonly tpm: SoftwareTpm;
+  readonly keys: WorldKeys;
+  readonly tls: TlsIdentity;
+  /** Power on, one run of the agent, and what it left in the TPM. */
+  run(scenario?: Scenario): Promise<Outcome>;
+  /** The same, while it runs. */
+  start(scenario?: Scenario): Promise<{ agent: StartedAgent; server: ScriptedServer; world: SignedWorld }>;
+  close(): Promise<void>;
+}
+
+export async function openScriptedLab(): Promise<ScriptedLab> {
+  const folder = mkdtempSync(join(tmpdir(), 'bootward-agent-'));
+  const tpm = await startSoftwareTpm(folder);
+  const keys = createKeys();
+  const tls = await issueTlsIdentity();
+
+  async function start(scenario: Scenario = {}) {
+    const world = await createSignedWorld(keys, scenario.world);
+    const server = await startScriptedServer(world, tls);
+    server.lies = scenario.lies ?? {};
+    tpm.reset();
+    bakeSettings({
+      ...{ folder, serverUrl: server.url, serverCa: server.ca, tufRoot: world.root },
+      ...scenario.settings,
+    });
+    const command = scenario.command ?? ['boot', '--handover', 'print'];
+    const shell = scenario.shell ?? ['dash'];
+    return { agent: startAgent({ folder, tcti: tpm.tcti, shell }, ...command), server, world };
+  }
+
+  return {
+    ...{ folder, tpm, keys, tls, start },
+    async run(scenario) {
+      const { agent, server, world } = await start(scenario);
+      const ended = await agent.ended;
+      await server.close();
+      return { ...ended, pcr14: tpm.pcr(14), server, world };
+    },
+    async close() {
+      await tpm.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}

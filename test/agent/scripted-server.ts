@@ -1,0 +1,165 @@
+import { X509Certificate, generateKeyPairSync } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { issueAuthority, issueServerCertificate } from '../../src/boot-server/tls/issuing.ts';
+import { sha256, toBase64Url, toHex } from '../../src/core/bytes.ts';
+import type { JsonObject } from '../../src/core/strict-json.ts';
+import { signJws } from '../../src/signing/jws.ts';
+import type { SignedWorld } from './signed-world.ts';
+
+/** What a server taken over can change: each field replaces one honest answer. */
+export interface Lies {
+  challenge?: (payload: JsonObject) => JsonObject | Promise<string>;
+  tuf?: (file: string) => Uint8Array | undefined;
+  release?: (release: JsonObject) => JsonObject;
+  artifact?: (response: ServerResponse, sha256: string, range: string | undefined) => void;
+  any?: (request: IncomingMessage, response: ServerResponse) => boolean;
+}
+
+export interface ScriptedServer {
+  readonly url: string;
+  readonly ca: string;
+  readonly key: string;
+  /** `GET /v1/tuf/timestamp.json` and so on, in the order of arrival. */
+  readonly requests: string[];
+  readonly evidence: JsonObject[];
+  lies: Lies;
+  close(): Promise<void>;
+}
+
+export interface TlsIdentity {
+  ca: string;
+  key: string;
+  certificate: string;
+}
+
+export async function issueTlsIdentity(): Promise<TlsIdentity> {
+  const authorityKey = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
+  const ca = await issueAuthority({ key: authorityKey, commonName: 'Test CA' });
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const certificate = await issueServerCertificate({
+    authority: { key: authorityKey, certificate: ca },
+    key: privateKey,
+    commonName: 'Scripted server',
+    hosts: ['127.0.0.1'],
+  });
+  return { ca, certificate, key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() };
+}
+
+/**
+ * Speaks docs/protocol.md to a node that it takes for enrolled, and believes everything: it stands for a
+ * boot server in an attacker's hands, who has its TLS key and its grant key, and no release key.
+ */
+export async function startScriptedServer(world: SignedWorld, tls: TlsIdentity): Promise<ScriptedServer> {
+  const server = createServer({
+    ...{ key: tls.key, cert: tls.certificate, minVersion: 'TLSv1.3' },
+    ...{ requestCert: true, rejectUnauthorized: false },
+  });
+  const spki = new X509Certificate(tls.certificate).publicKey.export({ type: 'spki', format: 'der' });
+  const scripted = {
+    ca: tls.ca,
+    key: toHex(sha256(spki)),
+    requests: [] as string[],
+    evidence: [] as JsonObject[],
+    lies: {} as Lies,
+  };
+  server.on('request', (request, response) => {
+    scripted.requests.push(`${request.method} ${request.url}`);
+    answer(world, scripted, request, response).catch(() => response.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return Object.assign(scripted, {
+    url: `https://127.0.0.1:${port}`,
+    close: () =>
+      new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  });
+}
+
+async function answer(
+  world: SignedWorld,
+  on: Omit<ScriptedServer, 'url' | 'close'>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  if (on.lies.any?.(request, response)) return;
+  const [, name = ''] = /\/([^/]*)$/.exec(request.url ?? '') ?? [];
+  switch (`${request.method} ${request.url?.slice(0, request.url.lastIndexOf('/'))}`) {
+    case 'GET /v1/tuf':
+      return answerFile(response, on.lies.tuf ? on.lies.tuf(name) : world.files.get(name));
+    case 'GET /v1/artifacts':
+      if (on.lies.artifact) return on.lies.artifact(response, name, request.headers.range);
+      return answerFile(response, world.artifacts.get(name), request.headers.range);
+  }
+  const body = JSON.parse((await readBody(request)) || '{}') as JsonObject;
+  switch (`${request.method} ${request.url}`) {
+    case 'POST /v1/challenges':
+      return answerJson(response, { challenge: await makeChallenge(world, on, body) });
+    case 'POST /v1/evidence':
+      on.evidence.push(body);
+      return answerJson(response, verdict(world, on.lies));
+    case 'DELETE /v1/grant':
+      response.writeHead(204).end();
+      return;
+  }
+  answerFile(response, undefined);
+}
+
+async function makeChallenge(world: SignedWorld, on: Pick<ScriptedServer, 'key' | 'lies'>, asked: JsonObject) {
+  const iat = Math.floor(Date.now() / 1000);
+  const honest = {
+    nonce: toBase64Url(sha256(Buffer.from(`${iat}-${Math.random()}`))),
+    purpose: asked.purpose ?? '',
+    akName: asked.akName ?? '',
+    pcrBank: 'sha256',
+    pcrs: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14],
+    serverKeys: [on.key],
+    iat,
+    exp: iat + 120,
+  };
+  const payload = on.lies.challenge ? on.lies.challenge(honest) : honest;
+  if (payload instanceof Promise) return payload;
+  return signChallenge(world, payload as JsonObject);
+}
+
+export async function signChallenge(world: SignedWorld, payload: JsonObject): Promise<string> {
+  const { key, keyId } = world.grant;
+  return signJws({ key, keyId, typ: 'bootward-challenge+jwt', payload });
+}
+
+function verdict(world: SignedWorld, lies: Lies): JsonObject {
+  const release = { ...world.release };
+  return {
+    verdict: 'accept',
+    reasons: [],
+    notes: [],
+    facts: { identity: 'certified', admission: 'listed', state: 'measured' },
+    release: lies.release ? lies.release(release) : release,
+    grant: 'e30.e30.AA',
+  };
+}
+
+export function answerFile(response: ServerResponse, bytes: Uint8Array | undefined, range?: string): void {
+  if (bytes === undefined) {
+    const problem = { type: 'about:blank', title: 'Not here', status: 404, code: 'not-found', detail: 'no such file' };
+    response.writeHead(404, { 'content-type': 'application/problem+json' }).end(JSON.stringify(problem));
+    return;
+  }
+  const from = Number(/^bytes=(\d+)-$/.exec(range ?? '')?.[1] ?? 0);
+  const rest = bytes.subarray(from);
+  response.writeHead(range === undefined ? 200 : 206, { 'content-length': rest.length }).end(rest);
+}
+
+function answerJson(response: ServerResponse, body: JsonObject): void {
+  response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+}
+
+async function readBody(request: IncomingMessage): Promise<string> {
+  let body = '';
+  for await (const chunk of request) body += chunk;
+  return body;
+}
