@@ -17,15 +17,14 @@ interface Outcome {
 function killedAt(folder: string, step: { call: string; nth: number; mode: string }): Promise<Outcome> {
   const trace = ['-f', '-qq', '-o', '/dev/null', '-e', `trace=${step.call}`];
   const inject = ['-e', `inject=${step.call}:signal=KILL:when=${step.nth}`];
+  const args = [...trace, ...inject, process.execPath, WRITER, folder, step.mode];
+  // strace counts calls per thread: one thread makes them all.
+  const env = { ...process.env, UV_THREADPOOL_SIZE: '1' };
   const { promise, resolve } = Promise.withResolvers<Outcome>();
-  execFile(
-    'strace',
-    [...trace, ...inject, process.execPath, WRITER, folder, step.mode],
-    async (_error, stdout) => {
-      const contents = await readFile(join(folder, 'file'), 'utf8').catch(() => undefined);
-      resolve({ acknowledged: stdout === 'acknowledged', contents });
-    },
-  );
+  execFile('strace', args, { env }, async (_error, stdout) => {
+    const contents = await readFile(join(folder, 'file'), 'utf8').catch(() => undefined);
+    resolve({ acknowledged: stdout === 'acknowledged', contents });
+  });
   return promise;
 }
 
