@@ -6,6 +6,8 @@ import type { ExtractedRoot } from './extracted-root.ts';
 
 /** busybox modprobe reads these two; the rest of what depmod writes is for kmod. */
 const INDEX_FILES = ['modules.dep', 'modules.alias'] as const;
+/** For insmod: one path a line, relative to this file's folder. */
+const LOAD_ORDER = 'usr/lib/modules/bootward/order';
 const LISTS_OF_KERNEL = ['modules.builtin', 'modules.builtin.modinfo', 'modules.order'] as const;
 
 export function kernelVersion(root: ExtractedRoot): string {
@@ -29,33 +31,36 @@ export function collectKernelModules(
   try {
     for (const path of [...paths, ...LISTS_OF_KERNEL]) copy(join(source, path), join(target, path));
     root.run('usr/bin/kmod', ['-b', base, version], { calledAs: 'depmod' });
-    return [...paths, ...INDEX_FILES].sort().map((path) => ({
-      type: 'file',
-      path: `usr/lib/modules/${version}/${path}`,
-      mode: 0o644,
-      data: readFileSync(join(target, path)),
-    }));
+    const file = (path: string, data: Buffer): CpioEntry => ({ type: 'file', path, mode: 0o644, data });
+    const order = paths.map((path) => `../${version}/${path}\n`).join('');
+    return [
+      ...[...paths, ...INDEX_FILES].map((path) =>
+        file(`usr/lib/modules/${version}/${path}`, readFileSync(join(target, path))),
+      ),
+      file(LOAD_ORDER, Buffer.from(order)),
+    ];
   } finally {
     rmSync(base, { recursive: true, force: true });
   }
 }
 
+/** In an order in which they can be loaded one by one: dependencies first. */
 function moduleClosure(source: string, wanted: readonly string[]): string[] {
   const pathOf = new Map(
     readdirSync(source, { recursive: true, encoding: 'utf8' })
       .filter((path) => path.endsWith('.ko'))
       .map((path) => [canonicalName(basename(path, '.ko')), path]),
   );
-  const found = new Set<string>();
-  const queue = [...wanted];
-  for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
+  const loaded = new Set<string>();
+  const load = (name: string): void => {
     const path = pathOf.get(canonicalName(name));
     if (path === undefined) throw new ImageBuildError('recipe-broken', `this kernel has no module ${name}`);
-    if (found.has(path)) continue;
-    found.add(path);
-    queue.push(...dependenciesOf(readFileSync(join(source, path))));
-  }
-  return [...found].sort();
+    if (loaded.has(path)) return;
+    for (const dependency of dependenciesOf(readFileSync(join(source, path)))) load(dependency);
+    loaded.add(path);
+  };
+  for (const name of wanted) load(name);
+  return [...loaded];
 }
 
 /** The `depends=` entry of the module's .modinfo section. */

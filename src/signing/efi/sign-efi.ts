@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { bytesEqual } from '../../core/bytes.ts';
@@ -15,7 +16,11 @@ export interface SignEfiRequest {
   certificateFile: string;
   /** Its first line is the passphrase; required for an encrypted key. */
   passphraseFile?: string;
-  /** The signing time in the signature, so that the same input gives the same bytes. */
+  /**
+   * The signing time in the signature, so that the same input gives the same bytes. It must lie within the
+   * certificate's validity: firmware does not look, but Linux refuses to kexec such a kernel (PKCS#7
+   * verification in crypto/asymmetric_keys/pkcs7_verify.c answers EKEYREJECTED).
+   */
   epochSeconds: number;
 }
 
@@ -27,6 +32,7 @@ const TOOL_TIMEOUT_MS = 120_000;
  * `output`, which is old or new, never partial.
  */
 export async function signEfi(request: SignEfiRequest): Promise<void> {
+  await requireTimeWithinValidity(request);
   const folder = await mkdtemp(join(dirname(request.output), '.signing-'));
   try {
     const signed = join(folder, basename(request.output));
@@ -36,6 +42,32 @@ export async function signEfi(request: SignEfiRequest): Promise<void> {
     await rename(signed, request.output);
   } finally {
     await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function requireTimeWithinValidity({ certificateFile, epochSeconds }: SignEfiRequest): Promise<void> {
+  const certificate = readCertificate(await readFile(certificateFile), certificateFile);
+  const [from, to] = [certificate.validFrom, certificate.validTo].map((date) => Date.parse(date) / 1000);
+  if (
+    !(
+      Number.isSafeInteger(epochSeconds) &&
+      from !== undefined &&
+      to !== undefined &&
+      from <= epochSeconds &&
+      epochSeconds <= to
+    )
+  )
+    throw new EfiError(
+      'efi-signing-failed',
+      `the signing time ${epochSeconds} is not within the certificate's validity (${certificate.validFrom} to ${certificate.validTo})`,
+    );
+}
+
+function readCertificate(pem: Uint8Array, file: string): X509Certificate {
+  try {
+    return new X509Certificate(pem);
+  } catch (cause) {
+    throw new EfiError('efi-signing-failed', `${file} is not a certificate in PEM`, { cause });
   }
 }
 

@@ -13,11 +13,12 @@ afterAll(() => signer.remove());
 const path = (name: string) => join(signer.folder, name);
 const input = path('plain.efi');
 writeFileSync(input, buildTinyPe());
+const epochSeconds = Math.floor(Date.now() / 1000) + 3600;
 const request = {
   input,
   keyFile: signer.keyFile,
   certificateFile: signer.certificateFile,
-  epochSeconds: 1_700_000_000,
+  epochSeconds,
 };
 const failed = expect.objectContaining({ code: 'efi-signing-failed' });
 
@@ -60,6 +61,12 @@ describe('signEfi', () => {
     ).rejects.toEqual(failed);
     expect(readFileSync(path('kept.efi'), 'utf8')).toBe('what was there');
     expect(readdirSync(signer.folder).filter((name) => name.startsWith('.signing-'))).toEqual([]);
+  });
+
+  test('refuses a signing time outside the certificate’s validity, which Linux would refuse', async () => {
+    const request2001 = { ...request, epochSeconds: 1_000_000_000, output: path('e.efi') };
+    await expect(signEfi(request2001)).rejects.toThrow(/not within the certificate's validity/);
+    expect(existsSync(path('e.efi'))).toBe(false);
   });
 
   test('refuses a certificate that is not the key’s', async () => {
