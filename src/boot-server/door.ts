@@ -105,6 +105,8 @@ export function doorBase({ logger, maxBodyBytes }: DoorOptions) {
     keepAliveTimeout: 15_000,
     requestTimeout: TCP_TIMEOUTS.requestTimeout,
     return503OnClosing: false,
+    // fastify's own HEAD would answer length 0 where we know the true one without reading.
+    exposeHeadRoutes: false,
     routerOptions: { ignoreTrailingSlash: false, ignoreDuplicateSlashes: false, maxParamLength: 128 },
     ajv: {
       customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false, allErrors: false },

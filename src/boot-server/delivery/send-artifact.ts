@@ -39,7 +39,7 @@ const CACHE_CONTROL = {
  * conditions, no redirect and no content coding. A file found altered before the answer begins is a
  * problem `artifact-damaged`; later it breaks off the connection.
  *
- * HEAD reads nothing but the file's length.
+ * HEAD reads nothing but the file's length. Register the route for both methods.
  */
 export async function sendArtifact(
   slices: VerifiedSlices,
