@@ -6,6 +6,10 @@ export type LabErrorCode =
   | 'boot-entry-invalid'
   | 'tpm-failed'
   | 'machine-failed'
+  | 'server-failed'
+  | 'command-failed'
+  | 'server-failed'
+  | 'command-failed'
   | 'wait-timeout';
 
 export class LabError extends CodedError<LabErrorCode> {}
