@@ -7,7 +7,6 @@ import {
   readFileSync,
   renameSync,
   rmSync,
-  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -44,20 +43,40 @@ const STUB = 'usr/lib/systemd/boot/efi/linuxx64.efi.stub';
 const COMPRESSION_LEVEL = 19;
 const LISTED_FILE_BYTES = 8 * 1024;
 
-/** Cached below `cacheFolder` under the hash of everything that it depends on. */
+/** Cached below `cacheFolder` under the hash of everything that it depends on; the one before is dropped. */
 export function buildBaseImage(cacheFolder: string, packages: readonly LockedPackage[]): BaseImage {
-  const folder = join(cacheFolder, `base-${recipeHash(packages)}`);
-  if (!existsSync(folder)) {
-    const scratch = mkdtempSync(join(cacheFolder, 'building-'));
+  const name = `base-${recipeHash(packages)}`;
+  if (!existsSync(join(cacheFolder, name))) {
+    console.log(`images: unpacking and compressing ${packages.length} Debian packages, once`);
+    removeAbandonedBuilds(cacheFolder);
+    const scratch = mkdtempSync(join(cacheFolder, `building-${process.pid}-`));
     try {
       makeBaseImage(cacheFolder, packages, scratch);
-      for (const name of readdirSync(cacheFolder))
-        if (name.startsWith('base-')) rmSync(join(cacheFolder, name), { recursive: true });
-      renameSync(join(scratch, 'base'), folder);
+      publish(join(scratch, 'base'), cacheFolder, name);
     } finally {
       rmSync(scratch, { recursive: true, force: true });
     }
   }
+  return readBaseImage(join(cacheFolder, name));
+}
+
+/** Whole or not at all. Of two builds at once one wins: their results are the same. */
+function publish(made: string, cacheFolder: string, name: string): void {
+  if (!existsSync(join(cacheFolder, name))) renameSync(made, join(cacheFolder, name));
+  for (const other of readdirSync(cacheFolder))
+    if (other.startsWith('base-') && other !== name) rmSync(join(cacheFolder, other), { recursive: true });
+}
+
+/** What an interrupted build left: hundreds of megabytes of unpacked packages. */
+function removeAbandonedBuilds(cacheFolder: string): void {
+  for (const name of readdirSync(cacheFolder)) {
+    const builder = /^building-([0-9]+)-/.exec(name)?.[1];
+    if (builder !== undefined && !existsSync(`/proc/${builder}`))
+      rmSync(join(cacheFolder, name), { recursive: true, force: true });
+  }
+}
+
+function readBaseImage(folder: string): BaseImage {
   const read = (name: string) => readFileSync(join(folder, name));
   return {
     kernel: read('vmlinuz'),
@@ -97,15 +116,18 @@ function compress(data: Uint8Array): Buffer {
   return zstdCompressSync(data, { params: { [constants.ZSTD_c_compressionLevel]: COMPRESSION_LEVEL } });
 }
 
-/** Of the lock, of every source file that has a part in the result, and of the runtime that compresses. */
+/** Of the lock, of every source file that has a part in the result, and of the library that compresses. */
 function recipeHash(packages: readonly LockedPackage[]): string {
   const hash = createHash('sha256')
     .update(formatPackagesLock(packages))
     .update(process.versions.zstd ?? '');
-  const efi = join(IMAGES_FOLDER, '../src/signing/efi');
-  for (const folder of [IMAGES_FOLDER, join(IMAGES_FOLDER, 'stage0'), efi])
-    for (const name of readdirSync(folder).sort())
-      if (name.endsWith('.ts') && statSync(join(folder, name)).isFile())
-        hash.update(readFileSync(join(folder, name)));
+  const recipes = [IMAGES_FOLDER, join(IMAGES_FOLDER, 'stage0')].flatMap((folder) =>
+    readdirSync(folder)
+      .filter((name) => name.endsWith('.ts'))
+      .sort()
+      .map((name) => join(folder, name)),
+  );
+  const formats = ['cpio.ts', 'pe.ts'].map((name) => join(IMAGES_FOLDER, '../src/signing/efi', name));
+  for (const file of [...recipes, ...formats]) hash.update(readFileSync(file));
   return hash.digest('hex').slice(0, 16);
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { concatBytes, sha256, toHex } from '../src/core/bytes.ts';
@@ -100,9 +100,15 @@ function writeDemoOs(out: string, base: BaseImage): number {
   return base.kernel.length + initramfs.length;
 }
 
+/** Each file is old or new, never partial: someone may be reading. What is the same is left alone. */
 function writeFolder(folder: string, files: Readonly<Record<string, Uint8Array>>): void {
   mkdirSync(folder, { recursive: true });
-  for (const [name, data] of Object.entries(files)) writeFileSync(join(folder, name), data);
+  for (const [name, data] of Object.entries(files)) {
+    const path = join(folder, name);
+    if (existsSync(path) && readFileSync(path).equals(data)) continue;
+    writeFileSync(`${path}.${process.pid}`, data);
+    renameSync(`${path}.${process.pid}`, path);
+  }
 }
 
 const json = (value: unknown): Buffer => Buffer.from(`${JSON.stringify(value, null, 2)}\n`);

@@ -23,12 +23,16 @@ const request = {
 const failed = expect.objectContaining({ code: 'efi-signing-failed' });
 
 describe('signEfi', () => {
-  test('gives the same bytes twice, and sbverify accepts them', async () => {
+  test('gives the same bytes twice', async () => {
     await signEfi({ ...request, output: path('a.efi') });
     await signEfi({ ...request, output: path('b.efi') });
     expect(readFileSync(path('a.efi')).equals(readFileSync(path('b.efi')))).toBe(true);
     expect(authenticodeSha256(readFileSync(path('a.efi')))).toEqual(authenticodeSha256(buildTinyPe()));
-    execFileSync('sbverify', ['--cert', signer.certificateFile, path('a.efi')], { stdio: 'ignore' });
+  });
+
+  test.skipIf(!existsSync('/usr/bin/sbverify'))('writes what sbverify accepts', async () => {
+    await signEfi({ ...request, output: path('f.efi') });
+    execFileSync('sbverify', ['--cert', signer.certificateFile, path('f.efi')], { stdio: 'ignore' });
   });
 
   test('reads an encrypted key with a passphrase file, and refuses a wrong passphrase', async () => {
