@@ -33,7 +33,8 @@ export async function startBootServerProcess(
     log.write(`${line}\n`);
     if (line.includes('"msg":"boot server is open"')) resolve();
   });
-  const fail = (what: string) => reject(new LabError('server-failed', `boot server: ${what}; see ${logFile}`));
+  const fail = (what: string) =>
+    reject(new LabError('server-failed', `boot server: ${what}; see ${logFile}`));
   const timer = setTimeout(() => fail(`not open after ${START_SECONDS} s`), START_SECONDS * 1000);
   child.once('exit', (code) => fail(`ended with status ${code}`));
   await open.finally(() => clearTimeout(timer));

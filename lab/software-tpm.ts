@@ -17,6 +17,8 @@ export interface TpmManufacturer {
 export interface SoftwareTpm {
   stateFolder: string;
   manufacturer: TpmManufacturer;
+  /** Of the RSA-2048 EK, as a vendor's delivery list would hold it. */
+  ekCertificateFile: string;
 }
 
 export interface RunningTpm {
@@ -74,6 +76,8 @@ export async function createSoftwareTpm(
     '--config',
     join(manufacturer.folder, 'setup.conf'),
     ...certificates,
+    '--write-ek-cert-files',
+    folder,
   ];
   try {
     await run('swtpm_setup', setup);
@@ -84,7 +88,7 @@ export async function createSoftwareTpm(
       { cause },
     );
   }
-  return { stateFolder: folder, manufacturer };
+  return { stateFolder: folder, manufacturer, ekCertificateFile: join(folder, 'ek-rsa2048.crt') };
 }
 
 /**

@@ -77,7 +77,10 @@ export async function createWorld(folder: string, cleanup: Cleanup): Promise<Wor
       return running;
     },
     async startServer() {
-      running = await startBootServerProcess({ configFile, logFile: join(folder, 'boot-server.log') }, cleanup);
+      running = await startBootServerProcess(
+        { configFile, logFile: join(folder, 'boot-server.log') },
+        cleanup,
+      );
     },
     admin: (...args) => runCommand('boot-admin', ['--socket', socket, ...args]),
     sign: (command, ...args) =>
@@ -104,7 +107,12 @@ export async function publishFirstRelease(world: World): Promise<void> {
   await world.sign('init', '--grant-key', grantKey, '--channel', CHANNEL, '--key-cost', '12');
   await signStage0(world, { build: 1 });
   await release(world);
-  await runCommand('boot-sign', ['publish', world.repository, '--socket', join(world.dataDir, 'operators.sock')]);
+  await runCommand('boot-sign', [
+    'publish',
+    world.repository,
+    '--socket',
+    join(world.dataDir, 'operators.sock'),
+  ]);
 }
 
 /** Composes and signs a stage-0 for this world's server; with `saveOnly` it is signed but never listed. */
@@ -149,7 +157,7 @@ export async function acceptManufacturer(world: World): Promise<void> {
 }
 
 async function composeVars(world: World, boot: { mac: string; port: number }): Promise<Uint8Array> {
-  const secureBoot = join(world.repository, 'secure-boot');
+  const secureBoot = join(world.repository, 'keys', 'secure-boot');
   const der = async (file: string) => new X509Certificate(await readFile(file)).raw;
   return composeFirmwareVars({
     template: await readFile(FIRMWARE_VARS_TEMPLATE),

@@ -1,12 +1,15 @@
 import { asciiBytes, bytesEqual, EMPTY, fromHex, sha256, toHex } from '../core/bytes.ts';
-import { type ChannelPolicy, QUOTED_PCRS, ZERO_PCRS } from './channel-policy.ts';
+import { loadAttestationKey } from './attestation-key.ts';
+import { type ChannelPolicy, evidencePolicyOf, offlinePolicyOf } from './channel-policy.ts';
 import { type Claims, parseClaims } from './claims.ts';
+import { encodeEvidenceDocument } from './evidence-file.ts';
 import { computeExtraData } from './extra-data.ts';
 import type { PlatformState, TpmCounters } from './node.ts';
 import type { Purpose } from './purpose.ts';
+import type { VerifiedQuote } from './quote.ts';
 import { type Finding, Refusal } from './reasons.ts';
 import { identifyStage0, type Stage0Match, type Stage0Reference } from './stage0-matching.ts';
-import { type UntrustedEvidence, type VerifiedQuote, verifyEvidence } from './verify.ts';
+import { type UntrustedEvidence, verifyEvidence } from './verify.ts';
 
 export interface AppraisalInput {
   /** Of the stored challenge, never of the request. */
@@ -50,25 +53,36 @@ export function appraise(input: AppraisalInput): Appraisal {
   if (claimFaults.length > 0) return refuse(claimFaults);
 
   const outcome = verifyEvidence({
-    akPublic: input.attester.akPublic,
-    expectedExtraData: computeExtraData({
-      challenge: asciiBytes(input.challenge),
-      claims: input.untrustedClaims,
-    }),
+    ak: loadAttestationKey(input.attester.akPublic),
+    expectedExtraData: computeExtraData(bindingOf(input)),
     untrustedEvidence: input.untrustedEvidence,
     purpose: input.purpose,
     ...(input.attester.counters && { previous: input.attester.counters }),
-    policy: {
-      bank: 'sha256',
-      pcrs: QUOTED_PCRS,
-      eventLog: input.policy.eventLog,
-      referenceValues: ZERO_PCRS.map((pcr) => ({ pcr, accepted: [new Uint8Array(32)] })),
-    },
+    policy: evidencePolicyOf(input.policy),
   });
   const { reasons, notes, quote } = outcome;
   if (outcome.verdict !== 'accept' || quote === undefined)
     return { verdict: outcome.verdict, reasons, notes };
   return appraiseStage0({ input, claims: claims.claims, quote, notes });
+}
+
+/** The evidence file of this input: anyone can hold the same checklist against it later. */
+export function evidenceDocumentOf(input: AppraisalInput): string {
+  const { attester, purpose, untrustedEvidence } = input;
+  const binding = bindingOf(input);
+  return encodeEvidenceDocument({
+    ...untrustedEvidence,
+    akPublic: attester.akPublic,
+    expectedExtraData: computeExtraData(binding),
+    policy: offlinePolicyOf(input.policy, input.stage0References),
+    purpose,
+    binding,
+    ...(attester.counters && { previous: attester.counters }),
+  });
+}
+
+function bindingOf(input: AppraisalInput) {
+  return { challenge: asciiBytes(input.challenge), claims: input.untrustedClaims };
 }
 
 /** Only quoted PCRs reach this: their values are the TPM's word. */

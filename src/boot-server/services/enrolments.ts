@@ -19,7 +19,6 @@ import type { ChallengeService } from './challenges.ts';
 import type { ClientKey } from './client-key.ts';
 import type { EkExaminer, ExaminedEk, PresentedEk } from './ek-examiner.ts';
 import { type Appraiser, findChallenge, requirePurpose, type Submission } from './evidence.ts';
-import { encodeSubmission } from './evidence-document.ts';
 import { evidenceProblem, spentChallenge, verdictRecord } from './verdicts.ts';
 
 const ENROLMENT_ID_BYTES = 16;
@@ -156,7 +155,7 @@ export function createEnrolmentService(on: {
     requirePurpose(challenge, 'enrol');
     if (challenge.enrolmentId !== enrolment.id) throw evidenceProblem(spentChallenge('challenge-unknown'));
     const known = await on.store.findNodeByAk(enrolment.akName);
-    const appraisal = on.appraiser({
+    const { appraisal, evidenceDocument } = on.appraiser({
       challenge,
       evidence: answer.evidence,
       client: answer.client,
@@ -170,7 +169,12 @@ export function createEnrolmentService(on: {
       await recordRefusal(challenge, appraisal);
       throw evidenceProblem(appraisal);
     }
-    return { challenge, appraisal, node: await nodeOf(enrolment, known, appraisal.accepted) };
+    return {
+      challenge,
+      appraisal,
+      evidenceDocument,
+      node: await nodeOf(enrolment, known, appraisal.accepted),
+    };
   }
 
   async function recordRefusal(challenge: ChallengeRecord, appraisal: Appraisal): Promise<void> {
@@ -179,12 +183,7 @@ export function createEnrolmentService(on: {
   }
 
   async function commit(enrolment: EnrolmentRecord, answer: ActivationAnswer) {
-    const { challenge, appraisal, node } = await decide(enrolment, answer);
-    const evidenceDocument = encodeSubmission({
-      challenge,
-      akPublic: node.akPublic,
-      evidence: answer.evidence,
-    });
+    const { challenge, appraisal, evidenceDocument, node } = await decide(enrolment, answer);
     const atSeconds = secondsOf(on.clock);
     const verdict = verdictRecord({ challenge, node, appraisal, evidenceDocument, atSeconds });
     const outcome = await on.store.commitActivation({

@@ -1,4 +1,9 @@
-import { type Appraisal, type AppraisalInput, appraise } from '../../attestation/appraisal.ts';
+import {
+  type Appraisal,
+  type AppraisalInput,
+  appraise,
+  evidenceDocumentOf,
+} from '../../attestation/appraisal.ts';
 import type {
   AttestationStore,
   ChallengeFault,
@@ -12,7 +17,6 @@ import { chooseRelease, type Release } from '../../releases/catalog.ts';
 import { Problem } from '../problems.ts';
 import { challengeDigest } from './challenges.ts';
 import type { ClientKey } from './client-key.ts';
-import { encodeSubmission } from './evidence-document.ts';
 import type { GrantService } from './grants.ts';
 import { requireEnrolled } from './node-standing.ts';
 import type { RepositoryService } from './repository.ts';
@@ -70,9 +74,8 @@ export function createEvidenceService(on: {
       const node = requireEnrolled(await on.store.findNodeByAk(challenge.akName));
       if (challenge.consumed) throw await refuseSpent(challenge, node, 'nonce-consumed');
 
-      const appraisal = on.appraiser({ challenge, evidence, client, attester: node });
+      const { appraisal, evidenceDocument } = on.appraiser({ challenge, evidence, client, attester: node });
       const granted = appraisal.accepted && (await prepareGrant(node, client));
-      const evidenceDocument = encodeSubmission({ challenge, akPublic: node.akPublic, evidence });
       const record = verdictRecord({
         challenge,
         node,
@@ -101,15 +104,15 @@ export type Appraiser = (submission: {
   evidence: SubmittedEvidence;
   client: ClientKey;
   attester: AppraisalInput['attester'];
-}) => Appraisal;
+}) => { appraisal: Appraisal; evidenceDocument: string };
 
 export function createAppraiser(on: {
   repository: RepositoryService;
   serverKeys: readonly string[];
   policy: ChannelPolicy;
 }): Appraiser {
-  return ({ challenge, evidence, client, attester }) =>
-    appraise({
+  return ({ challenge, evidence, client, attester }) => {
+    const input: AppraisalInput = {
       purpose: challenge.purpose,
       challenge: evidence.challenge,
       untrustedClaims: evidence.claims,
@@ -118,7 +121,9 @@ export function createAppraiser(on: {
       connection: { clientSpki: client.spki, serverKeys: on.serverKeys },
       stage0References: on.repository.current()?.stage0 ?? [],
       policy: on.policy,
-    });
+    };
+    return { appraisal: appraise(input), evidenceDocument: evidenceDocumentOf(input) };
+  };
 }
 
 /** @throws {Problem} evidence-refused, when this server never issued that challenge or has forgotten it */

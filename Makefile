@@ -1,0 +1,50 @@
+# The two commands that matter: `make demo` and `make test`. Both install what they need.
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+BIOME := node_modules/@biomejs/cli-linux-$(shell uname -m | sed 's/x86_64/x64/; s/aarch64/arm64/')/biome
+SHELL_FILES = $(shell git ls-files 'agent/*' 'images/**/init' '*.sh' | grep -v '\.md$$')
+.DEFAULT_GOAL := help
+.PHONY: help demo test check static bench images clean debian format
+
+help:
+	@echo 'make demo    a machine with real firmware and a TPM boots from this server, then attacks are refused'
+	@echo '             (make demo ARGS=--quick stops after the first boot)'
+	@echo 'make test    everything that proves it, end to end too'
+	@echo 'make check   format, lint, types and the fast tests: before every commit'
+	@echo 'make bench   measure, and write docs/benchmarks.md'
+	@echo 'make images  build stage-0 and the demo operating system'
+	@echo 'make clean   remove what was built'
+
+demo: images
+	node lab/demo.ts $(ARGS)
+
+test: static images
+	node test/run.ts unit agent e2e
+
+check: static
+	node test/run.ts unit
+
+static: node_modules debian
+	$(BIOME) check --error-on-warnings .
+	tsc --noEmit
+	shellcheck -s sh $(SHELL_FILES)
+
+bench: images
+	node test/bench/run.ts
+
+images: node_modules debian
+	node images/build.ts
+
+format: node_modules
+	$(BIOME) check --write .
+
+# npm writes this file last, so an interrupted install is done again.
+node_modules: node_modules/.package-lock.json
+node_modules/.package-lock.json: package-lock.json
+	npm ci --ignore-scripts --loglevel=error
+	@touch $@
+
+debian:
+	@sh setup/debian-packages.sh
+
+clean:
+	rm -rf build dist coverage

@@ -1,0 +1,278 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type {
+  Activation,
+  AttestationStore,
+  ChallengeRecord,
+  EnrolmentRecord,
+  VerdictRecord,
+} from '../../src/attestation/attestation-store.ts';
+import type { EndorsementKey, NodeRecord } from '../../src/attestation/node.ts';
+import { type Database, openDatabase } from '../../src/storage/database.ts';
+import { createSqlAttestationStore } from '../../src/storage/sql-attestation-store.ts';
+
+const run = promisify(execFile);
+const ANSWERING_PROCESS = new URL('./answering-process.ts', import.meta.url).pathname;
+
+let folder: string;
+let file: string;
+let database: Database;
+let store: AttestationStore;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'bootward-store-'));
+  file = join(folder, 'state.db');
+  database = await openDatabase(file);
+  store = createSqlAttestationStore(database);
+});
+
+afterEach(async () => {
+  await database.destroy();
+  await rm(folder, { recursive: true });
+});
+
+const challenge = (over: Partial<ChallengeRecord> = {}): ChallengeRecord => ({
+  sha256: 'c1',
+  akName: 'ak1',
+  purpose: 'boot',
+  issuedAtSeconds: 1000,
+  expiresAtSeconds: 1120,
+  ...over,
+});
+
+const key: EndorsementKey = { fingerprint: 'ek1', publicArea: new Uint8Array([1]), identity: 'certified' };
+
+const node = (over: Partial<NodeRecord> = {}): NodeRecord => ({
+  id: 'n1',
+  channel: 'demo',
+  status: 'enrolled',
+  identity: 'certified',
+  admission: 'listed',
+  akPublic: new Uint8Array([2]),
+  akName: 'ak1',
+  ekFingerprints: ['ek1'],
+  untrustedHints: { mac: '52:54:00:00:00:01' },
+  counters: {
+    clock: 2n ** 63n + 5n,
+    resetCount: 4_000_000_000,
+    restartCount: 1,
+    firmwareVersion: 2n ** 64n - 1n,
+  },
+  createdAtSeconds: 1001,
+  ...over,
+});
+
+const enrolment = (over: Partial<EnrolmentRecord> = {}): EnrolmentRecord => ({
+  id: 'e1',
+  akPublic: new Uint8Array([2]),
+  akName: 'ak1',
+  credentials: [{ ...key, secretSha256: 's1' }],
+  clientThumbprint: 't1',
+  untrustedHints: {},
+  expiresAtSeconds: 1120,
+  ...over,
+});
+
+const verdict = (over: Partial<VerdictRecord> = {}): VerdictRecord => ({
+  akName: 'ak1',
+  nodeId: 'n1',
+  purpose: 'boot',
+  verdict: 'accept',
+  reasons: [],
+  notes: [{ code: 'clock-not-safe', message: 'a note' }],
+  facts: { identity: 'certified', admission: 'listed', state: 'measured' },
+  evidenceDocument: '{}',
+  atSeconds: 1010,
+  ...over,
+});
+
+const grant = (id: string) => ({
+  id,
+  nodeId: 'n1',
+  channel: 'demo',
+  version: 1,
+  releaseDigest: 'd1',
+  clientThumbprint: 't1',
+  issuedAtSeconds: 1010,
+  expiresAtSeconds: 1610,
+});
+
+async function enrol(over: Partial<Activation> = {}): Promise<string> {
+  await store.saveEnrolment(enrolment({ id: over.enrolmentId ?? 'e1' }));
+  await store.saveChallenge(challenge({ sha256: over.challengeSha256 ?? 'c0', purpose: 'enrol' }));
+  return store.commitActivation({
+    enrolmentId: 'e1',
+    challengeSha256: 'c0',
+    node: node(),
+    endorsementKeys: [key],
+    verdict: verdict({ purpose: 'enrol' }),
+    ...over,
+  });
+}
+
+test('the database file is readable by its owner only', async () => {
+  expect((await stat(file)).mode & 0o777).toBe(0o600);
+});
+
+test('a node comes back as it was enrolled, 64-bit counters whole', async () => {
+  expect(await enrol()).toBe('committed');
+  expect(await store.findNodeByEk('ek1')).toEqual({ ...node(), lastVerdictAtSeconds: undefined });
+  expect(await store.findNodeByAk('ak1')).toMatchObject({ id: 'n1' });
+});
+
+test('what was committed is there after the database is opened again', async () => {
+  await enrol();
+  await database.destroy();
+  database = await openDatabase(file);
+  store = createSqlAttestationStore(database);
+  expect(await store.findNode('n1')).toMatchObject({ status: 'enrolled' });
+});
+
+test('E19 an activation answered twice commits once', async () => {
+  await enrol();
+  const again = {
+    enrolmentId: 'e1',
+    challengeSha256: 'c0',
+    node: node(),
+    endorsementKeys: [key],
+    verdict: verdict(),
+  };
+  expect(await store.commitActivation(again)).toBe('nonce-consumed');
+});
+
+test('E20 an ended enrolment leaves neither its credentials nor its challenge', async () => {
+  await store.saveEnrolment(enrolment());
+  await store.saveChallenge(challenge({ enrolmentId: 'e1' }));
+  await store.endEnrolment('e1');
+  expect(await store.findEnrolment('e1')).toBeUndefined();
+  expect(await store.findChallenge('c1')).toBeUndefined();
+});
+
+test('E21 the node keeps its attestation key against an activation with another one', async () => {
+  await enrol();
+  const other = { challengeSha256: 'c9', enrolmentId: 'e9', node: node({ akName: 'ak2' }) };
+  expect(await enrol(other)).toBe('conflict');
+  expect(await store.findNode('n1')).toMatchObject({ akName: 'ak1' });
+});
+
+test('E22 one endorsement key cannot be bound to a second node, and nothing of the attempt stays', async () => {
+  await enrol();
+  const second = { challengeSha256: 'c9', enrolmentId: 'e9', node: node({ id: 'n2', akName: 'ak2' }) };
+  expect(await enrol(second)).toBe('conflict');
+  expect(await store.findNode('n2')).toBeUndefined();
+  expect(await store.findChallenge('c9')).toMatchObject({ consumed: false });
+});
+
+test('E29 a revoked node stays revoked when it enrols again', async () => {
+  await enrol();
+  await store.changeNodeStatus({ nodeId: 'n1', from: ['enrolled'], to: 'revoked', atSeconds: 1 });
+  expect(await enrol({ challengeSha256: 'c9', enrolmentId: 'e9' })).toBe('conflict');
+  expect(await store.findNode('n1')).toMatchObject({ status: 'revoked' });
+});
+
+test('an approved node that enrols again is not set back to pending by a stale decision', async () => {
+  await enrol({ node: node({ status: 'pending', admission: 'pending' }) });
+  await store.changeNodeStatus({
+    nodeId: 'n1',
+    from: ['pending'],
+    to: 'enrolled',
+    admission: 'approved',
+    atSeconds: 1,
+  });
+  const stale = {
+    challengeSha256: 'c9',
+    enrolmentId: 'e9',
+    node: node({ status: 'pending', admission: 'pending' }),
+  };
+  expect(await enrol(stale)).toBe('conflict');
+  expect(await store.findNode('n1')).toMatchObject({ status: 'enrolled', admission: 'approved' });
+});
+
+test('a challenge is consumed once, whatever the verdict was', async () => {
+  await enrol();
+  await store.saveChallenge(challenge());
+  const refused = verdict({ verdict: 'refuse', reasons: [{ code: 'signature-invalid', message: 'no' }] });
+  expect(await store.commitVerdict({ challengeSha256: 'c1', verdict: refused })).toBe('committed');
+  expect(await store.commitVerdict({ challengeSha256: 'c1', verdict: verdict() })).toBe('nonce-consumed');
+  expect(await store.listVerdicts({ nodeId: 'n1', limit: 5 })).toMatchObject([
+    { verdict: 'refuse', reasons: [{ code: 'signature-invalid' }] },
+    { purpose: 'enrol' },
+  ]);
+});
+
+test('Q51 a challenge answered a second too late is expired, one second earlier it is not', async () => {
+  await enrol();
+  await store.saveChallenge(challenge());
+  const late = verdict({ atSeconds: 1120 });
+  expect(await store.commitVerdict({ challengeSha256: 'c1', verdict: late })).toBe('challenge-expired');
+  const inTime = verdict({ atSeconds: 1119 });
+  expect(await store.commitVerdict({ challengeSha256: 'c1', verdict: inTime })).toBe('committed');
+});
+
+test('Q53 of many answers at once, from this server and two others, exactly one is taken', async () => {
+  await enrol();
+  await store.saveChallenge(challenge());
+  const others = ['1', '2'].map(() => run(process.execPath, [ANSWERING_PROCESS, file, 'c1', '8']));
+  const own = Array.from({ length: 8 }, () =>
+    store.commitVerdict({ challengeSha256: 'c1', verdict: verdict() }),
+  );
+  const heard = (await Promise.all(others)).flatMap(({ stdout }) => stdout.split('\n'));
+  const outcomes = [...(await Promise.all(own)), ...heard];
+  expect(outcomes.filter((outcome) => outcome === 'committed')).toHaveLength(1);
+  expect(outcomes.filter((outcome) => outcome === 'nonce-consumed')).toHaveLength(23);
+});
+
+test('a new grant closes the one before', async () => {
+  await enrol();
+  for (const id of ['g1', 'g2']) {
+    await store.saveChallenge(challenge({ sha256: id }));
+    await store.commitVerdict({ challengeSha256: id, verdict: verdict(), grant: grant(id) });
+  }
+  expect(await store.findOpenGrant('g1')).toBeUndefined();
+  expect(await store.findOpenGrant('g2')).toEqual(grant('g2'));
+});
+
+test('revoking a node closes its grant and refuses an accepted verdict under way', async () => {
+  await enrol();
+  await store.saveChallenge(challenge());
+  await store.commitVerdict({ challengeSha256: 'c1', verdict: verdict(), grant: grant('g1') });
+  await store.saveChallenge(challenge({ sha256: 'c2' }));
+  await store.changeNodeStatus({ nodeId: 'n1', from: ['enrolled'], to: 'revoked', atSeconds: 1 });
+  expect(await store.findOpenGrant('g1')).toBeUndefined();
+  const late = { challengeSha256: 'c2', verdict: verdict(), grant: grant('g2') };
+  expect(await store.commitVerdict(late)).toBe('node-not-enrolled');
+  expect(await store.findOpenGrant('g2')).toBeUndefined();
+});
+
+test('expired challenges and unfinished enrolments are forgotten, nodes are not', async () => {
+  await enrol();
+  await store.saveChallenge(challenge());
+  await store.saveEnrolment(enrolment({ id: 'e2' }));
+  expect(await store.countOpenEnrolments(1000)).toBe(1);
+  await store.purgeExpired(2000);
+  expect(await store.findChallenge('c1')).toBeUndefined();
+  expect(await store.findEnrolment('e2')).toBeUndefined();
+  expect(await store.findNode('n1')).toBeDefined();
+});
+
+test('evidence is kept for the latest verdicts of a node and let go for older ones', async () => {
+  await enrol();
+  for (let index = 0; index < 25; index += 1) await store.recordRefusal(verdict({ verdict: 'refuse' }));
+  const verdicts = await store.listVerdicts({ nodeId: 'n1', limit: 50 });
+  expect(verdicts).toHaveLength(26);
+  expect(verdicts.filter((each) => each.evidenceDocument !== undefined)).toHaveLength(20);
+});
+
+test('O11 a database that a newer version has written is refused and left alone', async () => {
+  await database.destroy();
+  const raw = new DatabaseSync(file);
+  raw.exec("insert into kysely_migration (name, timestamp) values ('9999-from-the-future', '2030')");
+  raw.close();
+  await expect(openDatabase(file)).rejects.toMatchObject({ code: 'database-newer' });
+  database = await openDatabase(join(folder, 'other.db'));
+});
