@@ -41,10 +41,11 @@ export function verifyQuote(input: {
   const quote = claimedQuote;
   verifySelection(quote.selections, policy);
   verifyPcrDigest(quote, { ak, claimedPcrs: untrusted.pcrs });
+  const { clock, resetCount, restartCount, safe } = quote.clockInfo;
   return {
     pcrs: untrusted.pcrs.get(policy.bank) ?? new Map(),
-    counters: { ...quote.clockInfo, firmwareVersion: quote.firmwareVersion },
-    clockIsSafe: quote.clockInfo.safe,
+    counters: { clock, resetCount, restartCount, firmwareVersion: quote.firmwareVersion },
+    clockIsSafe: safe,
   };
 }
 

@@ -1,0 +1,82 @@
+import { computeExtraData } from '../../src/attestation/extra-data.ts';
+import {
+  type EvidencePolicy,
+  type EvidenceVerdict,
+  type UntrustedEvidence,
+  type VerifyEvidenceInput,
+  verifyEvidence,
+} from '../../src/attestation/verify.ts';
+import { asciiBytes } from '../../src/core/bytes.ts';
+import type { HashAlgorithm } from '../../src/tpm/algorithms.ts';
+import type { QuoteAttest } from '../../src/tpm/attest.ts';
+import { parseEventLog } from '../../src/tpm/event-log.ts';
+import { replayBank, startValue } from '../../src/tpm/event-log-replay.ts';
+import { bootEvents, writeLog } from './event-log-writer.ts';
+import { buildQuote, createSoftwareAk, SHA256, type SoftwareAk } from './software-ak.ts';
+
+export const POLICY_PCRS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14];
+export const CHALLENGE = asciiBytes('header.payload.signature');
+export const CLAIMS = asciiBytes('{"purpose":"boot"}');
+export const EXTRA_DATA = computeExtraData({ challenge: CHALLENGE, claims: CLAIMS });
+
+/** One key for all tests that do not care which: made once, never changed. */
+export const AK = createSoftwareAk();
+
+export const POLICY: EvidencePolicy = {
+  bank: 'sha256',
+  pcrs: POLICY_PCRS,
+  eventLog: 'required',
+  referenceValues: [],
+};
+
+/** The values that a machine which wrote this log would quote. */
+export function pcrsOf(
+  log: Uint8Array,
+  options: { hash?: HashAlgorithm; pcrs?: readonly number[] } = {},
+): Map<number, Uint8Array> {
+  const { hash = SHA256, pcrs = POLICY_PCRS } = options;
+  const parsed = parseEventLog(log);
+  const replayed = replayBank(parsed, hash) ?? new Map<number, Uint8Array>();
+  return new Map(pcrs.map((pcr) => [pcr, replayed.get(pcr) ?? startValue({ pcr, hash })]));
+}
+
+export function sealEvidence(input: {
+  ak?: SoftwareAk;
+  log?: Uint8Array | undefined;
+  pcrs: ReadonlyMap<number, Uint8Array>;
+  extraData?: Uint8Array;
+  changes?: Partial<QuoteAttest>;
+  bank?: HashAlgorithm;
+}): UntrustedEvidence {
+  const { ak = AK, log, pcrs, extraData = EXTRA_DATA, changes = {}, bank = SHA256 } = input;
+  const attest = buildQuote({ ak, extraData, pcrs, changes, bank });
+  return {
+    attest,
+    signature: ak.sign(attest),
+    pcrs: new Map([[bank.name, pcrs]]),
+    ...(log && { eventLog: log }),
+  };
+}
+
+export const BOOT_LOG = writeLog(bootEvents());
+
+/** Evidence that is right in everything: each test takes it and changes one thing. */
+export function validInput(changes: Partial<VerifyEvidenceInput> = {}): VerifyEvidenceInput {
+  return {
+    ak: AK.load(),
+    expectedExtraData: EXTRA_DATA,
+    untrustedEvidence: sealEvidence({ log: BOOT_LOG, pcrs: pcrsOf(BOOT_LOG) }),
+    policy: POLICY,
+    purpose: 'boot',
+    ...changes,
+  };
+}
+
+/** A quote that agrees with `log`: only what the log says of itself can be wrong. */
+export function verdictOnLog(log: Uint8Array, pcrs = pcrsOf(log)): EvidenceVerdict {
+  return verifyEvidence(validInput({ untrustedEvidence: sealEvidence({ log, pcrs }) }));
+}
+
+export function codesOf(verdict: { reasons: readonly { code: string }[] }): string[] {
+  return [...new Set(verdict.reasons.map(({ code }) => code))];
+}

@@ -1,0 +1,213 @@
+import { constants, createHmac, generateKeyPairSync, privateDecrypt } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { fromHex, toHex } from '../../src/core/bytes.ts';
+import { systemRandom } from '../../src/core/random.ts';
+import { ALG, hashById } from '../../src/tpm/algorithms.ts';
+import { eccSeed, makeCredential, rsaSeed } from '../../src/tpm/credential.ts';
+import { kdfa, kdfe } from '../../src/tpm/kdf.ts';
+import { attributesOf } from '../../src/tpm/object-attributes.ts';
+import {
+  type EccPublic,
+  encodeTpmtPublic,
+  parseTpmtPublic,
+  type RsaPublic,
+} from '../../src/tpm/public-area.ts';
+import { createSoftwareAk, hashOf } from '../attestation/software-ak.ts';
+
+const VECTORS = '../shared/corpora/google/go-tpm/tpm2/test/testvectors';
+const vectors = <T>(name: string): T[] =>
+  existsSync(VECTORS) ? JSON.parse(readFileSync(join(VECTORS, `${name}.json`), 'utf8')) : [];
+
+interface KdfVector {
+  Name: string;
+  HashAlg: number;
+  Key: string;
+  Z: string;
+  Label: string;
+  ContextU: string;
+  ContextV: string;
+  Bits: number;
+  Result: string;
+}
+interface EncapsVector {
+  Name: string;
+  Label: string;
+  PublicKey: string;
+  PrivateKey: string;
+  EphemeralPrivate: string;
+  OAEPSalt: string;
+  Secret: string;
+  Ciphertext: string;
+}
+
+describe.skipIf(!existsSync(VECTORS))('vectors of google/go-tpm', () => {
+  it('KDFa gives what Part 1, section 11.4.10.2 gives', () => {
+    const all = vectors<KdfVector>('kdfa');
+    expect(all).toHaveLength(100);
+    for (const v of all) {
+      const out = kdfa({
+        hash: hashOf(v.HashAlg),
+        key: fromHex(v.Key),
+        label: v.Label,
+        contextU: fromHex(v.ContextU),
+        contextV: fromHex(v.ContextV),
+        bits: v.Bits,
+      });
+      expect(toHex(out), v.Name).toBe(v.Result);
+    }
+  });
+
+  it('KDFe gives what Part 1, section 11.4.10.3 gives', () => {
+    const all = vectors<KdfVector>('kdfe');
+    expect(all).toHaveLength(100);
+    for (const v of all) {
+      const out = kdfe({
+        hash: hashOf(v.HashAlg),
+        z: fromHex(v.Z),
+        label: v.Label,
+        partyU: fromHex(v.ContextU),
+        partyV: fromHex(v.ContextV),
+        bits: v.Bits,
+      });
+      expect(toHex(out), v.Name).toBe(v.Result);
+    }
+  });
+
+  it('ECC seeds are encapsulated as annex C.6.1 says', () => {
+    const all = vectors<EncapsVector>('ecc_labeled_encaps').filter(({ PublicKey }) => isReadable(PublicKey));
+    expect(all.length).toBeGreaterThan(50);
+    for (const v of all) {
+      const area = parseTpmtPublic(fromHex(v.PublicKey)) as EccPublic;
+      const scalar = fromHex(v.EphemeralPrivate.padStart(2 * area.curve.coordinateSize, '0'));
+      const { seed, encryptedSeed } = eccSeed(area, v.Label, () => scalar);
+      expect({ seed: toHex(seed), encryptedSeed: toHex(encryptedSeed) }, v.Name).toEqual({
+        seed: v.Secret,
+        encryptedSeed: v.Ciphertext,
+      });
+    }
+  });
+
+  it('RSA keys without a scheme of their own take a seed of their name algorithm', () => {
+    let checked = 0;
+    for (const v of vectors<EncapsVector>('rsa_labeled_encaps').filter(({ PublicKey }) =>
+      isReadable(PublicKey),
+    )) {
+      const area = parseTpmtPublic(fromHex(v.PublicKey)) as RsaPublic;
+      if (area.scheme.id !== ALG.NULL) continue;
+      checked += 1;
+      const { encryptedSeed } = rsaSeed(area, v.Label, systemRandom);
+      expect(encryptedSeed.length, v.Name).toBe(v.Ciphertext.length / 2);
+      expect(v.Secret.length / 2).toBe(area.nameAlg.size);
+    }
+    expect(checked).toBeGreaterThan(20);
+  });
+});
+
+function isReadable(publicKey: string): boolean {
+  try {
+    parseTpmtPublic(fromHex(publicKey));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const EK_ATTRIBUTES = attributesOf(
+  'fixedTPM',
+  'fixedParent',
+  'sensitiveDataOrigin',
+  'adminWithPolicy',
+  'restricted',
+  'decrypt',
+);
+const SHA256 = hashOf(ALG.SHA256);
+
+function rsaEk(changes: { attributes?: number; symmetric?: { keyBits: 128; mode: number } | null } = {}) {
+  const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const modulus = Buffer.from(publicKey.export({ format: 'jwk' }).n ?? '', 'base64url');
+  const symmetric =
+    changes.symmetric === undefined ? { keyBits: 128 as const, mode: ALG.CFB } : changes.symmetric;
+  const ekPublic = parseTpmtPublic(
+    encodeTpmtPublic({
+      type: 'rsa',
+      nameAlg: SHA256,
+      attributes: changes.attributes ?? EK_ATTRIBUTES,
+      authPolicy: new Uint8Array(32),
+      ...(symmetric && { symmetric }),
+      scheme: { id: ALG.NULL },
+      keyBits: 2048,
+      exponent: 65537,
+      modulus,
+    }),
+  );
+  return { ekPublic, privateKey };
+}
+
+describe('makeCredential', () => {
+  const objectName = new Uint8Array(34).fill(7);
+  const credential = new Uint8Array(32).fill(9);
+
+  it('seals to the EK: its private half finds the seed and the HMAC over the Name holds', () => {
+    const { ekPublic, privateKey } = rsaEk();
+    const made = makeCredential({ ekPublic, objectName, credential, random: systemRandom });
+    const seed = privateDecrypt(
+      {
+        key: privateKey,
+        padding: constants.RSA_PKCS1_OAEP_PADDING,
+        oaepHash: 'sha256',
+        oaepLabel: Buffer.from('IDENTITY\0'),
+      },
+      made.encryptedSecret.subarray(2),
+    );
+    const empty = new Uint8Array(0);
+    const key = kdfa({
+      hash: SHA256,
+      key: seed,
+      label: 'INTEGRITY',
+      contextU: empty,
+      contextV: empty,
+      bits: 256,
+    });
+    const integrity = createHmac('sha256', key)
+      .update(made.credentialBlob.subarray(36))
+      .update(objectName)
+      .digest('hex');
+    expect(toHex(made.credentialBlob.subarray(4, 36))).toBe(integrity);
+  });
+
+  it('refuses a key that is no EK', () => {
+    const signing = parseTpmtPublic(createSoftwareAk().publicBytes);
+    const noCipher = rsaEk({ symmetric: null }).ekPublic;
+    const ctr = rsaEk({ symmetric: { keyBits: 128, mode: 0x40 } }).ekPublic;
+    for (const ekPublic of [signing, noCipher, ctr])
+      expect(() => makeCredential({ ekPublic, objectName, credential, random: systemRandom })).toThrow(
+        expect.objectContaining({ code: 'ek-unsuitable' }),
+      );
+  });
+
+  it('refuses a credential longer than the name digest of the EK', () => {
+    const { ekPublic } = rsaEk();
+    expect(() =>
+      makeCredential({ ekPublic, objectName, credential: new Uint8Array(33), random: systemRandom }),
+    ).toThrow(expect.objectContaining({ code: 'credential-too-long' }));
+  });
+
+  it('draws an ephemeral scalar again when it is none, and gives up on a broken source', () => {
+    const ek = { ...(parseTpmtPublic(createSoftwareAk().publicBytes) as EccPublic) };
+    let calls = 0;
+    eccSeed(ek, 'IDENTITY', (length) => {
+      calls += 1;
+      return new Uint8Array(length).fill(calls === 1 ? 0 : 1);
+    });
+    expect(calls).toBe(2);
+    expect(() => eccSeed(ek, 'IDENTITY', (length) => new Uint8Array(length))).toThrow(
+      expect.objectContaining({ code: 'ek-unsuitable' }),
+    );
+  });
+
+  it('knows the hashes of all EK templates', () => {
+    expect([ALG.SHA256, ALG.SHA384, ALG.SHA512].map((id) => hashById(id)?.size)).toEqual([32, 48, 64]);
+  });
+});
