@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { CpioEntry } from '../src/signing/efi/cpio.ts';
 
 /**
@@ -9,8 +9,13 @@ import type { CpioEntry } from '../src/signing/efi/cpio.ts';
 export function filesBelow(folder: string, target: string): CpioEntry[] {
   if (!existsSync(folder)) return [];
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((path) => statSync(join(folder, path)).isFile() && !path.endsWith('.md'))
+    .filter((path) => statSync(join(folder, path)).isFile() && !isForPeople(path))
     .map((path) => sourceFile(join(folder, path), `${target}/${path}`));
+}
+
+/** Documentation, and settings of the tools that check the sources. */
+function isForPeople(path: string): boolean {
+  return path.endsWith('.md') || basename(path).startsWith('.');
 }
 
 export function sourceFile(path: string, target: string): CpioEntry {

@@ -49,7 +49,7 @@ export async function startMachine(setup: MachineSetup, cleanup: Cleanup): Promi
   writeFileSync(serialLog, '');
   const tpm = await startTpmForMachine(setup.tpm, folder, cleanup);
   const console = followConsole(serialLog, setup.name);
-  cleanup.onClose(console.end);
+  cleanup.onClose(() => console.end());
   const started = performance.now();
   const qemu = cleanup.ownChild(
     spawn('qemu-system-x86_64', qemuArguments(setup, { serialLog, tpmSocket: tpm.controlSocket }), {
@@ -69,8 +69,8 @@ export async function startMachine(setup: MachineSetup, cleanup: Cleanup): Promi
     name: setup.name,
     serialLog,
     pid: qemu.pid ?? 0,
-    lines: console.lines,
-    waitFor: console.waitFor,
+    lines: () => console.lines(),
+    waitFor: (pattern, timeoutSeconds) => console.waitFor(pattern, timeoutSeconds),
     waitForPowerOff: (timeoutSeconds) => within(ended, timeoutSeconds, setup.name),
     async powerOff() {
       qemu.kill('SIGKILL');

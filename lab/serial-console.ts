@@ -35,84 +35,98 @@ const QUOTED_LINES = 15;
 /** Control sequences that firmware sends to a terminal it cannot see. */
 const TERMINAL_CONTROL = /\u001b\[[0-9;?=]*[A-Za-z]|[\u0000-\u0008\u000b-\u001f\u007f]/g;
 
+/** Starts to follow `file`, which must exist; `name` is for messages. The clock starts now. */
 export function followConsole(file: string, name: string): SerialConsole {
-  const startedAt = performance.now();
-  const complete: ConsoleLine[] = [];
-  const waiters = new Set<Waiter>();
-  const descriptor = openSync(file, 'r');
-  const decoder = new TextDecoder();
-  let open: ConsoleLine = { text: '', seconds: 0 };
-  let position = 0;
-  let ended = false;
-
-  const lines = (): ConsoleLine[] => (open.text === '' ? complete : [...complete, open]);
-  const poll = (): void => {
-    const chunk = new Uint8Array(CHUNK_BYTES);
-    for (let read = readSync(descriptor, chunk, 0, CHUNK_BYTES, position); read > 0; ) {
-      position += read;
-      accept(decoder.decode(chunk.subarray(0, read), { stream: true }));
-      read = readSync(descriptor, chunk, 0, CHUNK_BYTES, position);
-    }
-  };
-  const accept = (text: string): void => {
-    const seconds = (performance.now() - startedAt) / 1000;
-    const pieces = (open.text + text).split('\n');
-    const rest = pieces.pop() ?? '';
-    const fresh = pieces.map((piece) => ({ text: clean(piece), seconds }));
-    complete.push(...fresh);
-    open = { text: rest.slice(0, MAX_LINE_LENGTH), seconds };
-    for (const waiter of [...waiters])
-      settle(
-        waiter,
-        [...fresh, { ...open, text: clean(open.text) }].find(({ text: line }) => waiter.pattern.test(line)),
-      );
-  };
-  const settle = (waiter: Waiter, line: ConsoleLine | undefined): void => {
-    if (line === undefined) return;
-    forget(waiter);
-    waiter.resolve(line);
-  };
-  const forget = (waiter: Waiter): void => {
-    clearTimeout(waiter.timer);
-    waiters.delete(waiter);
-  };
-  const failure = (code: 'wait-timeout' | 'machine-failed', what: string): LabError => {
-    const last = lines()
-      .slice(-QUOTED_LINES)
-      .map(({ text }) => `  | ${clean(text)}`);
-    return new LabError(code, `machine ${name}: ${what}. Its last lines:\n${last.join('\n')}`);
-  };
-  const timer = setInterval(poll, POLL_MS);
-
-  return {
-    lines: () => lines().map(({ text, seconds }) => ({ text: clean(text), seconds })),
-    waitFor(pattern, timeoutSeconds) {
-      const past = lines().find(({ text }) => pattern.test(clean(text)));
-      if (past !== undefined) return Promise.resolve(past);
-      if (ended) return Promise.reject(failure('machine-failed', `it ended without ${pattern}`));
-      return new Promise((resolve, reject) => {
-        const waiter: Waiter = { pattern, resolve, reject, timer: setTimeout(expire, timeoutSeconds * 1000) };
-        function expire(): void {
-          forget(waiter);
-          reject(failure('wait-timeout', `no ${pattern} within ${timeoutSeconds} s`));
-        }
-        waiters.add(waiter);
-      });
-    },
-    end() {
-      if (ended) return;
-      poll();
-      ended = true;
-      clearInterval(timer);
-      closeSync(descriptor);
-      for (const waiter of [...waiters]) {
-        forget(waiter);
-        waiter.reject(failure('machine-failed', `it ended without ${waiter.pattern}`));
-      }
-    },
-  };
+  return new FileConsole(file, name);
 }
 
-function clean(text: string): string {
-  return text.replace(TERMINAL_CONTROL, '').trimEnd();
+class FileConsole implements SerialConsole {
+  private readonly name: string;
+  private readonly descriptor: number;
+  private readonly timer: NodeJS.Timeout;
+  private readonly startedAt = performance.now();
+  private readonly decoder = new TextDecoder();
+  private readonly complete: ConsoleLine[] = [];
+  private readonly waiters = new Set<Waiter>();
+  private rest = '';
+  private position = 0;
+  private hasEnded = false;
+
+  constructor(file: string, name: string) {
+    this.name = name;
+    this.descriptor = openSync(file, 'r');
+    this.timer = setInterval(() => this.poll(), POLL_MS);
+  }
+
+  lines(): readonly ConsoleLine[] {
+    return this.rest === '' ? [...this.complete] : [...this.complete, this.lineOf(this.rest)];
+  }
+
+  waitFor(pattern: RegExp, timeoutSeconds: number): Promise<ConsoleLine> {
+    const past = this.lines().find(({ text }) => pattern.test(text));
+    if (past !== undefined) return Promise.resolve(past);
+    if (this.hasEnded) return Promise.reject(this.endedWithout(pattern));
+    return new Promise((resolve, reject) => {
+      const expire = (): void => {
+        this.waiters.delete(waiter);
+        reject(this.failure('wait-timeout', `no ${pattern} within ${timeoutSeconds} s`));
+      };
+      const waiter: Waiter = { pattern, resolve, reject, timer: setTimeout(expire, timeoutSeconds * 1000) };
+      this.waiters.add(waiter);
+    });
+  }
+
+  end(): void {
+    if (this.hasEnded) return;
+    this.poll();
+    this.hasEnded = true;
+    clearInterval(this.timer);
+    closeSync(this.descriptor);
+    for (const waiter of this.waiters) {
+      clearTimeout(waiter.timer);
+      waiter.reject(this.endedWithout(waiter.pattern));
+    }
+    this.waiters.clear();
+  }
+
+  private poll(): void {
+    const chunk = new Uint8Array(CHUNK_BYTES);
+    for (;;) {
+      const read = readSync(this.descriptor, chunk, 0, CHUNK_BYTES, this.position);
+      if (read === 0) return;
+      this.position += read;
+      this.accept(this.decoder.decode(chunk.subarray(0, read), { stream: true }));
+    }
+  }
+
+  private accept(text: string): void {
+    const pieces = (this.rest + text).split('\n');
+    this.rest = (pieces.pop() ?? '').slice(0, MAX_LINE_LENGTH);
+    const fresh = pieces.map((piece) => this.lineOf(piece));
+    this.complete.push(...fresh);
+    for (const waiter of this.waiters) {
+      const line = [...fresh, this.lineOf(this.rest)].find((candidate) =>
+        waiter.pattern.test(candidate.text),
+      );
+      if (line === undefined) continue;
+      clearTimeout(waiter.timer);
+      this.waiters.delete(waiter);
+      waiter.resolve(line);
+    }
+  }
+
+  private lineOf(raw: string): ConsoleLine {
+    const text = raw.replace(TERMINAL_CONTROL, '').trimEnd();
+    return { text, seconds: (performance.now() - this.startedAt) / 1000 };
+  }
+
+  private endedWithout(pattern: RegExp): LabError {
+    return this.failure('machine-failed', `it ended without ${pattern}`);
+  }
+
+  private failure(code: 'wait-timeout' | 'machine-failed', what: string): LabError {
+    const last = this.lines().slice(-QUOTED_LINES);
+    const quoted = last.map(({ text }) => `  | ${text}`).join('\n');
+    return new LabError(code, `machine ${this.name}: ${what}. Its last lines:\n${quoted}`);
+  }
 }

@@ -12,7 +12,7 @@ function createConsole(name: string) {
   const file = join(folder, name);
   writeFileSync(file, '');
   const console = followConsole(file, name);
-  cleanup.onClose(console.end);
+  cleanup.onClose(() => console.end());
   return { console, write: (text: string) => appendFileSync(file, text) };
 }
 
