@@ -304,6 +304,17 @@ describe('the passphrase', () => {
   });
 });
 
+describe('two at once', () => {
+  it('one changes the folder, the other says that it is busy', async () => {
+    const statuses = (await Promise.all([desk.sign('refresh'), desk.sign('refresh')])).map(
+      ({ status }) => status,
+    );
+    expect(statuses.sort()).toEqual([0, 75]);
+    expect(metadata('timestamp.json').signed.version).toBe(2);
+    expect(await desk.sign('refresh')).toMatchObject({ status: 0 });
+  });
+});
+
 describe('the command line', () => {
   it('lists keys without a passphrase', async () => {
     const { keys, secureBoot } = JSON.parse((await desk.run('keys', desk.repository, '-o', 'json')).stdout);

@@ -12,6 +12,8 @@ export const EXIT = {
   internal: 70,
   /** It is there already and stays as it is. */
   exists: 73,
+  /** Another boot-sign is at work in the folder. */
+  busy: 75,
   /** The boot server refused. */
   rejected: 76,
   passphrase: 77,
@@ -21,6 +23,7 @@ const EXIT_BY_CODE: Readonly<Record<string, number>> = {
   usage: EXIT.usage,
   'repository-missing': EXIT.missing,
   'repository-exists': EXIT.exists,
+  'repository-busy': EXIT.busy,
   'key-file-missing': EXIT.missing,
   'key-file-exists': EXIT.exists,
   'passphrase-wrong': EXIT.passphrase,

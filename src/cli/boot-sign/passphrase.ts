@@ -81,11 +81,12 @@ async function ask(question: string): Promise<string> {
   process.stderr.write(question);
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
   const terminal = createInterface({ input: process.stdin, output: silent, terminal: true });
-  const interrupted = new Promise<never>((_resolve, reject) =>
-    terminal.once('SIGINT', () => reject(new UsageError('interrupted'))),
-  );
+  const interrupted = new Promise<never>((_resolve, reject) => terminal.once('SIGINT', reject));
   try {
     return await Promise.race([terminal.question(''), interrupted]);
+  } catch {
+    // Ctrl-C or Ctrl-D; nothing was done.
+    throw new UsageError('interrupted');
   } finally {
     terminal.close();
     process.stderr.write('\n');

@@ -35,7 +35,7 @@ async function publish(context: CommandContext, folder: string, options: Publish
   const answer = await door.postMetadata(filesToSend(stored, repository));
   printResult(context, options, {
     lines: [
-      `${uploaded.length} of ${artifacts.size} artifacts were sent, the others were there`,
+      `${uploaded.length} artifacts sent, ${artifacts.size - uploaded.length} were there already`,
       `served now: ${[...repository.roles].map(([role, { version }]) => `${role} ${version}`).join(', ')}`,
       ...(answer.grantKeyNamed === false
         ? ["warning: this root does not name the server's grant key: nodes will refuse its challenges"]

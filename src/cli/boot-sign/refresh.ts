@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
+import { layoutOf } from '../../signing/repository/layout.ts';
 import { saveChange } from '../../signing/repository/metadata-folder.ts';
 import { createKeyOpener, openAllSigners, openOnlineSigners } from '../../signing/repository/open-signers.ts';
+import { withRepositoryLock } from '../../signing/repository/repository-lock.ts';
 import { refreshRepository, renewRepository } from '../../signing/tuf/write-repository.ts';
 import { type CommandContext, createSigningCommand, printResult, type SigningOptions } from './command.ts';
 import { openRepository } from './open-repository.ts';
@@ -13,7 +15,9 @@ interface RefreshOptions extends SigningOptions {
 export function createRefreshCommand(context: CommandContext): Command {
   return createSigningCommand('refresh', 'sign snapshot and timestamp again, before they expire')
     .option('--all', 'also root, targets, channels and stage0')
-    .action((folder: string, options: RefreshOptions) => refresh(context, folder, options));
+    .action((folder: string, options: RefreshOptions) =>
+      withRepositoryLock(layoutOf(folder), () => refresh(context, folder, options)),
+    );
 }
 
 async function refresh(context: CommandContext, folder: string, options: RefreshOptions): Promise<void> {

@@ -10,8 +10,10 @@ import {
 } from '../../signing/manifest.ts';
 import { type Architecture, channelRole, releaseTarget } from '../../signing/names.ts';
 import { storeArtifact } from '../../signing/repository/artifact-folder.ts';
+import { layoutOf } from '../../signing/repository/layout.ts';
 import { saveChange } from '../../signing/repository/metadata-folder.ts';
 import { createKeyOpener, openOnlineSigners } from '../../signing/repository/open-signers.ts';
+import { withRepositoryLock } from '../../signing/repository/repository-lock.ts';
 import { addRelease } from '../../signing/tuf/write-repository.ts';
 import { type CommandContext, createSigningCommand, printResult, type SigningOptions } from './command.ts';
 import { openRepository } from './open-repository.ts';
@@ -60,7 +62,9 @@ export function createReleaseCommand(context: CommandContext): Command {
       'Unix time to sign as; SOURCE_DATE_EPOCH or now unless told',
       toPositiveInteger,
     )
-    .action((folder: string, options: ReleaseOptions) => release(context, folder, options));
+    .action((folder: string, options: ReleaseOptions) =>
+      withRepositoryLock(layoutOf(folder), () => release(context, folder, options)),
+    );
 }
 
 async function release(context: CommandContext, folder: string, options: ReleaseOptions): Promise<void> {

@@ -6,8 +6,10 @@ import { referenceOf } from '../../signing/artifact.ts';
 import { composeStage0, type Stage0Base, type Stage0Image } from '../../signing/efi/stage0-image.ts';
 import { type Architecture, STAGE0_ROLE, stage0Target } from '../../signing/names.ts';
 import { storeArtifact } from '../../signing/repository/artifact-folder.ts';
+import { layoutOf } from '../../signing/repository/layout.ts';
 import { saveChange } from '../../signing/repository/metadata-folder.ts';
 import { createKeyOpener, openOnlineSigners } from '../../signing/repository/open-signers.ts';
+import { withRepositoryLock } from '../../signing/repository/repository-lock.ts';
 import type { Stage0Listing } from '../../signing/tuf/listings.ts';
 import { addStage0Build } from '../../signing/tuf/write-repository.ts';
 import { encodeAgentConfig, ON_FAILURE, type OnFailure, toServerUrl } from './agent-config.ts';
@@ -62,7 +64,9 @@ export function createStage0Command(context: CommandContext): Command {
     .option('--save <FILE>', 'write the signed image here as well')
     .option('--sign-only', 'with --save: sign it and list nothing, to try it first')
     .option('--dry-run', 'say what would be listed; sign and write nothing')
-    .action((folder: string, options: Stage0Options) => stage0(context, folder, options));
+    .action((folder: string, options: Stage0Options) =>
+      withRepositoryLock(layoutOf(folder), () => stage0(context, folder, options)),
+    );
 }
 
 async function stage0(context: CommandContext, folder: string, options: Stage0Options): Promise<void> {
