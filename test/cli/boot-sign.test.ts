@@ -13,8 +13,13 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { openRepository } from '../../src/cli/boot-sign/open-repository.ts';
 import { sha256, toHex } from '../../src/core/bytes.ts';
 import { keyIdOf } from '../../src/signing/ed25519.ts';
+import { storeArtifact } from '../../src/signing/repository/artifact-folder.ts';
+import { saveChange } from '../../src/signing/repository/metadata-folder.ts';
+import { createKeyOpener, openOnlineSigners } from '../../src/signing/repository/open-signers.ts';
+import { addStage0Build } from '../../src/signing/tuf/write-repository.ts';
 import { NOW_MS, PASSPHRASE, SigningDesk } from './boot-sign-fixture.ts';
 
 const DAY_MS = 86_400_000;
@@ -78,6 +83,17 @@ describe('init', () => {
     expect(await desk.init()).toMatchObject({ status: 73 });
     expect(readFileSync(at('keys', 'root.json'))).toEqual(before);
   });
+
+  it.each(['', '{}', '[]', '{"keytype":"ed25519"}', '{"00":{"keytype":"rsa"}}'])(
+    'refuses the grant key file %j',
+    async (text) => {
+      desk.write('no-key', text);
+      const args = ['--grant-key', desk.path('no-key'), '--passphrase-file', desk.path('passphrase')];
+      const run = await desk.run('init', desk.path('other'), ...args);
+      expect([64, 65]).toContain(run.status);
+      expect(existsSync(desk.path('other'))).toBe(false);
+    },
+  );
 
   it('refuses a grant key file that holds a private key', async () => {
     desk.write('private.pem', '-----BEGIN PRIVATE KEY-----\n');
@@ -264,6 +280,27 @@ describe('verify', () => {
     const own = at('metadata', '1.root.json');
     expect(await desk.run('verify', desk.repository, '--root', own)).toMatchObject({ status: 0 });
   });
+});
+
+describe.skipIf(!hasOsslsigncode)('a stage-0 listing', () => {
+  it.each(['authenticodeSha256', 'pcr11'])(
+    'that says another %s than its image is refused',
+    async (member) => {
+      const signed = desk.path('signed.efi');
+      const { stdout } = await desk.stage0(7, '--sign-only', '--save', signed, '-o', 'json');
+      const build = { ...JSON.parse(stdout), [member]: '00'.repeat(32) };
+      const opened = await openRepository(desk.repository, NOW_MS);
+      const keys = createKeyOpener(opened.layout, PASSPHRASE);
+      const signers = { ...(await openOnlineSigners(keys)), stage0: await keys.open('stage0') };
+      await storeArtifact(opened.layout, readFileSync(signed));
+      const change = await addStage0Build({ ...opened, build, signers });
+      await saveChange(opened.layout, { stored: opened.stored, change, nowMs: NOW_MS });
+      expect(await desk.run('verify', desk.repository)).toMatchObject({
+        status: 65,
+        stderr: expect.stringContaining('stage0-not-as-listed'),
+      });
+    },
+  );
 });
 
 describe('the passphrase', () => {

@@ -31,14 +31,12 @@ export async function readNewPassphrase(options: PassphraseOptions): Promise<str
 
 /**
  * For tools that read a passphrase from a file and nowhere else: a file of mode 0600 in a folder of our
- * own, gone when `use` is done. The user's own file is used where there is one.
+ * own, gone when `use` is done. Not the user's own file: that may be a pipe, which is empty by now.
  */
 export async function withPassphraseFile<T>(
-  options: PassphraseOptions,
   passphrase: string,
   use: (path: string) => Promise<T>,
 ): Promise<T> {
-  if (options.passphraseFile !== undefined) return use(options.passphraseFile);
   const folder = await mkdtemp(join(process.env.XDG_RUNTIME_DIR ?? tmpdir(), 'boot-sign-'));
   try {
     const path = join(folder, 'passphrase');
@@ -60,7 +58,9 @@ function firstLine(text: string): string {
   return text.split(/\r?\n/, 1)[0] ?? '';
 }
 
-function requireUsable(passphrase: string): string {
+/** One form for all tools: the same letters may be typed as other bytes. */
+function requireUsable(typed: string): string {
+  const passphrase = typed.normalize('NFC');
   if (passphrase === '') throw new KeyError('passphrase-invalid', 'the passphrase is empty');
   if (passphrase.length > MAX_LENGTH)
     throw new KeyError('passphrase-invalid', `the passphrase is longer than ${MAX_LENGTH} characters`);

@@ -79,7 +79,7 @@ async function release(context: CommandContext, folder: string, options: Release
   const signers = { ...(await openOnlineSigners(keys)), channel };
   const epochSeconds = options.time ?? defaultTimeSeconds(context.environment, nowMs);
   const kernel = options.signKernel
-    ? await signImage(layout, { image: kernelFile, epochSeconds, passphrase, options })
+    ? await signImage(layout, { image: kernelFile, epochSeconds, passphrase })
     : kernelFile;
   const manifest = manifestOf(options, kernel, initramfs);
   const manifestBytes = encodeReleaseManifest(manifest);

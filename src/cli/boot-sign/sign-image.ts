@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { signEfi } from '../../signing/efi/sign-efi.ts';
 import { type RepositoryLayout, secureBootFiles } from '../../signing/repository/layout.ts';
-import { type PassphraseOptions, withPassphraseFile } from './passphrase.ts';
+import { withPassphraseFile } from './passphrase.ts';
 
 /**
  * An EFI image with a Secure Boot signature by the repository's db key. The same image, key and time give
@@ -10,16 +10,16 @@ import { type PassphraseOptions, withPassphraseFile } from './passphrase.ts';
  */
 export async function signImage(
   layout: RepositoryLayout,
-  input: { image: Uint8Array; epochSeconds: number; passphrase: string; options: PassphraseOptions },
+  input: { image: Uint8Array; epochSeconds: number; passphrase: string },
 ): Promise<Uint8Array> {
-  const { image, epochSeconds, passphrase, options } = input;
+  const { image, epochSeconds, passphrase } = input;
   const { key: keyFile, certificate: certificateFile } = secureBootFiles(layout, 'db');
   const folder = await mkdtemp(join(layout.artifacts, '.signing-'));
   try {
     const unsigned = join(folder, 'unsigned.efi');
     const output = join(folder, 'signed.efi');
     await writeFile(unsigned, image);
-    await withPassphraseFile(options, passphrase, (passphraseFile) =>
+    await withPassphraseFile(passphrase, (passphraseFile) =>
       signEfi({ input: unsigned, output, keyFile, certificateFile, passphraseFile, epochSeconds }),
     );
     return await readFile(output);

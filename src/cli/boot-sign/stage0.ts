@@ -82,8 +82,7 @@ async function stage0(context: CommandContext, folder: string, options: Stage0Op
     return;
   }
   const passphrase = await readPassphrase(options);
-  const signing = { image: composed.image, epochSeconds, passphrase, options };
-  const image = await signImage(repository.layout, signing);
+  const image = await signImage(repository.layout, { image: composed.image, epochSeconds, passphrase });
   const build = listingOf(composed, image, options);
   if (!options.signOnly) await list(repository, { build, image, passphrase, nowMs });
   if (options.save !== undefined) await writeFile(options.save, image);

@@ -10,6 +10,7 @@ import {
   type TimestampMetadata,
 } from './meta-files.ts';
 import { type RootMetadata, rootFile, TOP_LEVEL_ROLES, verifyRootChain } from './root.ts';
+import { forgetRotated } from './rotation.ts';
 import { verifyThreshold } from './signatures.ts';
 import {
   type DelegatedMetadata,
@@ -59,8 +60,9 @@ export interface TrustedMetadata {
  * @throws {TufError}
  */
 export function verifyMetadata(input: MetadataInput): TrustedMetadata {
-  const seen: Seen = { nowMs: input.nowMs, previous: input.previous ?? new Map() };
   const rootChain = verifyRootChain(input.trustedRoot, input.files); // 5.2, 5.3.1 to 5.3.9
+  const previous = forgetRotated(rootChain, input.previous ?? new Map()); // 5.3.11
+  const seen: Seen = { nowMs: input.nowMs, previous };
   const root = rootChain.at(-1) ?? rootChain[0];
   requireFresh(root, seen); // 5.3.10
   const timestamp = verifyTimestamp(root, input.files, seen); // 5.4

@@ -279,6 +279,51 @@ describe('root rotation', () => {
   });
 });
 
+describe('S7 fast-forward', () => {
+  const thief = 2 ** 53 - 1;
+
+  /** Root version 2 gives a role another key; timestamp and snapshot are signed again from version 1 on. */
+  async function rotateOnline(role: 'timestamp' | 'snapshot' | 'targets'): Promise<void> {
+    const next = testSigner(`${role}, second`);
+    const { signed } = repository.document('1.root.json');
+    signed.version = 2;
+    signed.keys[next.keyId] = next.key;
+    signed.roles[role].keyids = [next.keyId];
+    repository.files.set('2.root.json', await signDocument(signed, SIGNERS.root));
+    const { signed: own } = repository.document(repository.fileOf(role));
+    await repository.replace(role, await signDocument(own, [next]));
+  }
+
+  function seenRunUp(...roles: string[]): Map<string, SeenMetadata> {
+    const previous = new Map<string, SeenMetadata>(verify().roles);
+    for (const role of roles) previous.set(role, { version: thief, sha256: '00'.repeat(32) });
+    return previous;
+  }
+
+  it.each(['timestamp', 'snapshot'] as const)(
+    'S7 recovers once root has exchanged the key of %s',
+    async (role) => {
+      const previous = seenRunUp('timestamp', 'snapshot', 'channel-demo');
+      refuses('tuf-rollback', { previous });
+      await rotateOnline(role);
+      expect(verify({ previous }).rootVersion).toBe(2);
+    },
+  );
+
+  it('S7 does not forget the versions when another key was exchanged', async () => {
+    const previous = seenRunUp('timestamp');
+    await rotateOnline('targets');
+    refuses('tuf-rollback', { previous });
+  });
+
+  it('S7 never forgets the version of root', async () => {
+    const previous = new Map<string, SeenMetadata>(verify().roles);
+    await rotateOnline('timestamp');
+    previous.set('root', { version: 3, sha256: '00'.repeat(32) });
+    refuses('tuf-rollback', { previous });
+  });
+});
+
 describe('grant keys', () => {
   const field = 'x-bootward-grant-keys';
 

@@ -1,0 +1,86 @@
+import { generateKeyPairSync, verify } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { asciiBytes, fromHex, toHex } from '../../src/core/bytes.ts';
+import { keyIdOf, publicKeyOf, type TufKey, tufKeyOf } from '../../src/signing/ed25519.ts';
+import { verifyThreshold } from '../../src/signing/tuf/signatures.ts';
+import { testSigner } from './tuf/tuf-fixture.ts';
+
+const VECTORS = '../shared/corpora/C2SP/wycheproof/testvectors_v1/ed25519_test.json';
+
+const keyOf = (hex: string): TufKey => ({ keytype: 'ed25519', scheme: 'ed25519', keyval: { public: hex } });
+
+/** RFC 8032 section 7.1, test 2. */
+const RFC_8032 = {
+  key: '3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c',
+  message: '72',
+  signature:
+    '92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00',
+};
+
+describe('a TUF key', () => {
+  it('is the same key there and back', () => {
+    const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+    expect(publicKeyOf(tufKeyOf(publicKey)).equals(publicKey)).toBe(true);
+    expect(tufKeyOf(privateKey)).toEqual(tufKeyOf(publicKey));
+  });
+
+  it('verifies the vector of RFC 8032', () => {
+    const { key, message, signature } = RFC_8032;
+    expect(verify(null, fromHex(message), publicKeyOf(keyOf(key)), fromHex(signature))).toBe(true);
+  });
+
+  it('has the id that `jq -cjS` and sha256sum give', () => {
+    // printf '{"keytype":"ed25519","keyval":{"public":"3d40…660c"},"scheme":"ed25519"}' | sha256sum
+    expect(keyIdOf(keyOf(RFC_8032.key))).toBe(
+      'eaf1e23f6c823132f437a2eaa299a7950f7386631deff273db195bbd26209e2b',
+    );
+  });
+
+  it.each(['', RFC_8032.key.slice(2), `${RFC_8032.key}00`, RFC_8032.key.toUpperCase(), 'zz'.repeat(32)])(
+    'is refused with the public half %j',
+    (hex) => expect(() => publicKeyOf(keyOf(hex))).toThrow(expect.objectContaining({ code: 'key-invalid' })),
+  );
+
+  it('is never of another type', () => {
+    const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    expect(() => tufKeyOf(publicKey)).toThrow(expect.objectContaining({ code: 'key-invalid' }));
+  });
+});
+
+describe('a threshold of signatures', () => {
+  const { key, keyId } = testSigner('one');
+  const rule = { keyIds: [keyId], threshold: 1 };
+  const envelopeOf = (message: Uint8Array, signature: string) => ({
+    role: 'test',
+    version: 1,
+    expiresMs: 0,
+    signed: {},
+    canonical: message,
+    signatures: new Map([[keyId, signature]]),
+    file: { sha256: '', length: 0 },
+  });
+
+  it('is met by a good signature over these bytes and no others', async () => {
+    const message = asciiBytes('message');
+    const signature = toHex(await testSigner('one').sign(message));
+    const keys = new Map([[keyId, key]]);
+    expect(() => verifyThreshold(envelopeOf(message, signature), rule, keys)).not.toThrow();
+    expect(() => verifyThreshold(envelopeOf(asciiBytes('messagE'), signature), rule, keys)).toThrow();
+  });
+
+  it.skipIf(!existsSync(VECTORS))('S14 agrees with every Wycheproof vector', () => {
+    const { testGroups } = JSON.parse(readFileSync(VECTORS, 'utf8'));
+    let count = 0;
+    for (const { publicKey, tests } of testGroups)
+      for (const { tcId, msg, sig, result } of tests) {
+        const keys = new Map([[keyId, keyOf(publicKey.pk)]]);
+        const check = () => verifyThreshold(envelopeOf(fromHex(msg), sig), rule, keys);
+        if (result === 'valid') expect(check, `vector ${tcId}`).not.toThrow();
+        else
+          expect(check, `vector ${tcId}`).toThrow(expect.objectContaining({ code: 'tuf-threshold-not-met' }));
+        count += 1;
+      }
+    expect(count).toBeGreaterThan(100);
+  });
+});
