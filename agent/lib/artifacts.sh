@@ -78,34 +78,32 @@ fetch_artifact() {
 }
 
 # One request for what is still missing. If-Range: the ETag is the hash, so a part of something else never
-# follows (RFC 9110, 13.1.5).
+# follows; a server that has something else, or no ranges, sends the whole (RFC 9110, 13.1.5).
 fetch_rest() {
   artifact_have=$(size_of "$artifact_file")
   set -- --max-time "$ARTIFACT_SECONDS" --speed-limit 1024 --speed-time "$STALLED_SECONDS" \
     --header "@$attest/authorization"
   [ "$artifact_have" -eq 0 ] ||
     set -- "$@" --header "Range: bytes=$artifact_have-" --header "If-Range: \"$artifact_sha256\""
-  http GET "/v1/artifacts/$artifact_sha256" "$((artifact_length - artifact_have))" "$artifact_file.rest" "$@"
+  http GET "/v1/artifacts/$artifact_sha256" "$artifact_length" "$artifact_file.rest" "$@"
   case $http_failure-$http_status in
     0-* | 60-* | 63-* | 90-*) fetch_check_answer ;;
   esac
   case $artifact_have-$http_status in
-    0-200) mv "$artifact_file.rest" "$artifact_file" ;;
-    0-*) ;;
-    *-206) cat "$artifact_file.rest" >>"$artifact_file" ;;
-    *-200) rm -f "$artifact_file" ;;
+    *-200) mv "$artifact_file.rest" "$artifact_file" ;;
+    [1-9]*-206) cat "$artifact_file.rest" >>"$artifact_file" ;;
   esac
   rm -f "$artifact_file.rest"
 }
 
-# A whole answer: either bytes of the artifact, all that were missing, or the reason why not.
+# A whole answer: either bytes of the artifact, all that were asked for, or the reason why not.
 fetch_check_answer() {
   http_answered "the $artifact"
   case $artifact_have-$http_status in
-    0-200 | [1-9]*-206)
-      [ "$(size_of "$artifact_file.rest")" -eq "$http_max" ] ||
-        stop artifact-length-mismatch "The $artifact is shorter than what was signed." ;;
-    [1-9]*-200) ;;
+    *-200) artifact_expected=$artifact_length ;;
+    [1-9]*-206) artifact_expected=$((artifact_length - artifact_have)) ;;
     *) http_refused "the $artifact" ;;
   esac
+  [ "$(size_of "$artifact_file.rest")" -eq "$artifact_expected" ] ||
+    stop artifact-length-mismatch "The $artifact does not have the length that was signed."
 }

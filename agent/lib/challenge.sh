@@ -20,7 +20,11 @@ challenge_open() {
 
 challenge_split() {
   [ "${#challenge}" -le "$MAX_CHALLENGE_LENGTH" ] || challenge_refuse challenge-malformed
-  case $challenge in *.*.*.* | *[!A-Za-z0-9_.-]*) challenge_refuse challenge-malformed ;; esac
+  case $challenge in
+    *.*.*.* | *[!A-Za-z0-9_.-]*) challenge_refuse challenge-malformed ;;
+    *.*.*) ;;
+    *) challenge_refuse challenge-malformed ;;
+  esac
   challenge_rest=${challenge#*.}
   if ! base64url_decode "${challenge%%.*}" "$challenge_dir/header" ||
     ! base64url_decode "${challenge_rest%%.*}" "$challenge_dir/payload" ||

@@ -87,10 +87,12 @@ export function startAgent(
 }
 
 function readMarks(text: string): Pick<AgentRun, 'marks' | 'stopCode'> {
-  const marks = [...text.matchAll(/^bootward: \[\d+\.\d+s\] step=(\S+)(.*)$/gm)].map(([, step = '', rest = '']) => ({
-    step,
-    values: Object.fromEntries([...rest.matchAll(/(\S+?)=(\S*)/g)].map(([, key, value]) => [key, value])),
-  }));
+  const marks = [...text.matchAll(/^bootward: \[\d+\.\d+s\] step=(\S+)(.*)$/gm)].map(
+    ([, step = '', rest = '']) => ({
+      step,
+      values: Object.fromEntries([...rest.matchAll(/(\S+?)=(\S*)/g)].map(([, key, value]) => [key, value])),
+    }),
+  );
   const last = marks.findLast(({ step }) => ['stop', 'retry', 'wait'].includes(step));
   return { marks, stopCode: last?.values.code };
 }

@@ -1,10 +1,26 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { type AgentRun, type AgentSettings, bakeSettings, type StartedAgent, startAgent } from './agent-run.ts';
-import { issueTlsIdentity, type Lies, type ScriptedServer, startScriptedServer, type TlsIdentity } from './scripted-server.ts';
-import { createKeys, createSignedWorld, type SignedWorld, type WorldChanges, type WorldKeys } from './signed-world.ts';
-import { type SoftwareTpm, startSoftwareTpm } from './software-tpm.ts';
+import { createCleanup } from '../../lab/cleanup.ts';
+import {
+  type AgentRun,
+  type AgentSettings,
+  bakeSettings,
+  type StartedAgent,
+  startAgent,
+} from './agent-run.ts';
+import { type HostTpm, startHostTpm } from './host-tpm.ts';
+import {
+  issueTlsIdentity,
+  type Lies,
+  type ScriptedServer,
+  startScriptedServer,
+  type TlsIdentity,
+} from './scripted-server.ts';
+import {
+  createKeys,
+  createSignedWorld,
+  type SignedWorld,
+  type WorldChanges,
+  type WorldKeys,
+} from './signed-world.ts';
 
 /** SHA-256("bootward poison v1"), extended once into a PCR of zeros. */
 export const POISONED = '67efb5563df0cf3396264a8732bdd4d2fa9e5fce7d1106740309513d59959050';
@@ -16,6 +32,8 @@ export interface Scenario {
   settings?: Partial<AgentSettings>;
   command?: readonly string[];
   shell?: readonly string[];
+  /** After power on, before the agent starts. */
+  prepare?: (tpm: HostTpm) => void;
 }
 
 export interface Outcome extends AgentRun {
@@ -27,19 +45,20 @@ export interface Outcome extends AgentRun {
 /** One TPM, one set of keys, one scripted server for each run. */
 export interface ScriptedLab {
   readonly folder: string;
-  readonly tpm: SoftwareTpm;
+  readonly tpm: HostTpm;
   readonly keys: WorldKeys;
   readonly tls: TlsIdentity;
   /** Power on, one run of the agent, and what it left in the TPM. */
   run(scenario?: Scenario): Promise<Outcome>;
   /** The same, while it runs. */
   start(scenario?: Scenario): Promise<{ agent: StartedAgent; server: ScriptedServer; world: SignedWorld }>;
-  close(): Promise<void>;
+  close(): void;
 }
 
 export async function openScriptedLab(): Promise<ScriptedLab> {
-  const folder = mkdtempSync(join(tmpdir(), 'bootward-agent-'));
-  const tpm = await startSoftwareTpm(folder);
+  const cleanup = createCleanup();
+  const folder = cleanup.createFolder('agent');
+  const tpm = await startHostTpm(folder, cleanup);
   const keys = createKeys();
   const tls = await issueTlsIdentity();
 
@@ -48,6 +67,7 @@ export async function openScriptedLab(): Promise<ScriptedLab> {
     const server = await startScriptedServer(world, tls);
     server.lies = scenario.lies ?? {};
     tpm.reset();
+    scenario.prepare?.(tpm);
     bakeSettings({
       ...{ folder, serverUrl: server.url, serverCa: server.ca, tufRoot: world.root },
       ...scenario.settings,
@@ -65,9 +85,6 @@ export async function openScriptedLab(): Promise<ScriptedLab> {
       await server.close();
       return { ...ended, pcr14: tpm.pcr(14), server, world };
     },
-    async close() {
-      await tpm.stop();
-      rmSync(folder, { recursive: true, force: true });
-    },
+    close: cleanup.close,
   };
 }

@@ -1,4 +1,4 @@
-import { X509Certificate, generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -13,7 +13,12 @@ export interface Lies {
   challenge?: (payload: JsonObject) => JsonObject | Promise<string>;
   tuf?: (file: string) => Uint8Array | undefined;
   release?: (release: JsonObject) => JsonObject;
-  artifact?: (response: ServerResponse, sha256: string, range: string | undefined) => void;
+  artifact?: (
+    response: ServerResponse,
+    sha256: string,
+    range: string | undefined,
+    world: SignedWorld,
+  ) => void;
   any?: (request: IncomingMessage, response: ServerResponse) => boolean;
 }
 
@@ -34,24 +39,34 @@ export interface TlsIdentity {
   certificate: string;
 }
 
-export async function issueTlsIdentity(): Promise<TlsIdentity> {
-  const authorityKey = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
-  const ca = await issueAuthority({ key: authorityKey, commonName: 'Test CA' });
+/** Two servers of one CA, each with a key of its own. */
+export interface TlsIdentities extends TlsIdentity {
+  secondKey: TlsIdentity;
+}
+
+export async function issueTlsIdentity(): Promise<TlsIdentities> {
+  const key = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
+  const authority = { key, certificate: await issueAuthority({ key, commonName: 'Test CA' }) };
+  return { ...(await issueFor(authority)), secondKey: await issueFor(authority) };
+}
+
+async function issueFor(authority: { key: KeyObject; certificate: string }): Promise<TlsIdentity> {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const certificate = await issueServerCertificate({
-    authority: { key: authorityKey, certificate: ca },
-    key: privateKey,
-    commonName: 'Scripted server',
-    hosts: ['127.0.0.1'],
-  });
-  return { ca, certificate, key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() };
+  const names = { commonName: 'Scripted server', hosts: ['127.0.0.1'] };
+  const certificate = await issueServerCertificate({ authority, key: privateKey, ...names });
+  const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  return { ca: authority.certificate, certificate, key };
 }
 
 /**
  * Speaks docs/protocol.md to a node that it takes for enrolled, and believes everything: it stands for a
  * boot server in an attacker's hands, who has its TLS key and its grant key, and no release key.
  */
-export async function startScriptedServer(world: SignedWorld, tls: TlsIdentity): Promise<ScriptedServer> {
+export async function startScriptedServer(
+  world: SignedWorld,
+  tls: TlsIdentity,
+  port = 0,
+): Promise<ScriptedServer> {
   const server = createServer({
     ...{ key: tls.key, cert: tls.certificate, minVersion: 'TLSv1.3' },
     ...{ requestCert: true, rejectUnauthorized: false },
@@ -68,10 +83,9 @@ export async function startScriptedServer(world: SignedWorld, tls: TlsIdentity):
     scripted.requests.push(`${request.method} ${request.url}`);
     answer(world, scripted, request, response).catch(() => response.destroy());
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   return Object.assign(scripted, {
-    url: `https://127.0.0.1:${port}`,
+    url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
     close: () =>
       new Promise<void>((resolve) => {
         server.close(() => resolve());
@@ -92,7 +106,7 @@ async function answer(
     case 'GET /v1/tuf':
       return answerFile(response, on.lies.tuf ? on.lies.tuf(name) : world.files.get(name));
     case 'GET /v1/artifacts':
-      if (on.lies.artifact) return on.lies.artifact(response, name, request.headers.range);
+      if (on.lies.artifact) return on.lies.artifact(response, name, request.headers.range, world);
       return answerFile(response, world.artifacts.get(name), request.headers.range);
   }
   const body = JSON.parse((await readBody(request)) || '{}') as JsonObject;
@@ -109,7 +123,11 @@ async function answer(
   answerFile(response, undefined);
 }
 
-async function makeChallenge(world: SignedWorld, on: Pick<ScriptedServer, 'key' | 'lies'>, asked: JsonObject) {
+async function makeChallenge(
+  world: SignedWorld,
+  on: Pick<ScriptedServer, 'key' | 'lies'>,
+  asked: JsonObject,
+) {
   const iat = Math.floor(Date.now() / 1000);
   const honest = {
     nonce: toBase64Url(sha256(Buffer.from(`${iat}-${Math.random()}`))),
@@ -145,7 +163,13 @@ function verdict(world: SignedWorld, lies: Lies): JsonObject {
 
 export function answerFile(response: ServerResponse, bytes: Uint8Array | undefined, range?: string): void {
   if (bytes === undefined) {
-    const problem = { type: 'about:blank', title: 'Not here', status: 404, code: 'not-found', detail: 'no such file' };
+    const problem = {
+      type: 'about:blank',
+      title: 'Not here',
+      status: 404,
+      code: 'not-found',
+      detail: 'no such file',
+    };
     response.writeHead(404, { 'content-type': 'application/problem+json' }).end(JSON.stringify(problem));
     return;
   }

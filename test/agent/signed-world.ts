@@ -40,6 +40,8 @@ export interface WorldKeys {
 /** What one test changes before everything above it is signed. */
 export interface WorldChanges {
   channelThreshold?: number;
+  /** Root metadata after the one that stage-0 carries. */
+  laterRoots?: number;
   /** Versions of timestamp, snapshot and channel metadata; 1 unless told. */
   version?: number;
   onlineExpiresMs?: number;
@@ -74,15 +76,24 @@ export function newSigners(count: number): Signer[] {
 }
 
 export async function createSignedWorld(keys: WorldKeys, changes: WorldChanges = {}): Promise<SignedWorld> {
-  const online = { version: changes.version ?? 1, expiresMs: changes.onlineExpiresMs ?? Date.now() + HOUR_MS };
+  const online = {
+    version: changes.version ?? 1,
+    expiresMs: changes.onlineExpiresMs ?? Date.now() + HOUR_MS,
+  };
   const offline = { version: 1, expiresMs: changes.offlineExpiresMs ?? Date.now() + HOUR_MS };
   const content = createRelease(changes.manifest);
   const grantSigner = createKeySigner(keys.grant);
 
   const root = await signed(change(rootOf(keys, offline), changes.root), keys.root);
   const targets = await signed(change(targetsOf(keys, offline, changes), changes.targets), keys.targets);
-  const channelSigned = composeDelegated({ ...offline, version: online.version }, { [content.target]: content.entry });
-  const channel = await signed(change(channelSigned, changes.channel), changes.channelSigners ?? keys.channel);
+  const channelSigned = composeDelegated(
+    { ...offline, version: online.version },
+    { [content.target]: content.entry },
+  );
+  const channel = await signed(
+    change(channelSigned, changes.channel),
+    changes.channelSigners ?? keys.channel,
+  );
   const meta = new Map([
     ['targets', { version: 1, ...referenceOf(targets) }],
     [channelRole(CHANNEL), { version: online.version, ...referenceOf(channel) }],
@@ -97,6 +108,8 @@ export async function createSignedWorld(keys: WorldKeys, changes: WorldChanges =
     ['1.targets.json', targets],
     [`${online.version}.${channelRole(CHANNEL)}.json`, channel],
   ]);
+  for (let version = 2; version <= 1 + (changes.laterRoots ?? 0); version += 1)
+    files.set(`${version}.root.json`, await signed(rootOf(keys, { ...offline, version }), keys.root));
   const grant = { key: keys.grant, keyId: grantSigner.keyId };
   return { keys, grant, root, files, ...content };
 }
@@ -104,11 +117,20 @@ export async function createSignedWorld(keys: WorldKeys, changes: WorldChanges =
 export function rootOf(keys: WorldKeys, at: { version: number; expiresMs: number }): JsonObject {
   const ring = (signers: Signer[]) => ({ keys: signers.map(({ key }) => key), threshold: signers.length });
   const { root, targets, snapshot, timestamp } = keys;
-  const top = { root: ring(root), targets: ring(targets), snapshot: ring(snapshot), timestamp: ring(timestamp) };
+  const top = {
+    root: ring(root),
+    targets: ring(targets),
+    snapshot: ring(snapshot),
+    timestamp: ring(timestamp),
+  };
   return composeRoot(at, top, [createKeySigner(keys.grant).key]);
 }
 
-function targetsOf(keys: WorldKeys, at: { version: number; expiresMs: number }, changes: WorldChanges): JsonObject {
+function targetsOf(
+  keys: WorldKeys,
+  at: { version: number; expiresMs: number },
+  changes: WorldChanges,
+): JsonObject {
   const channel = { keys: keys.channel.map(({ key }) => key), threshold: changes.channelThreshold ?? 2 };
   const stage0 = { keys: keys.stage0.map(({ key }) => key), threshold: 1 };
   return composeTargets(at, { stage0, channels: new Map([[CHANNEL, channel]]) });

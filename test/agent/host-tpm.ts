@@ -1,0 +1,40 @@
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import type { Cleanup } from '../../lab/cleanup.ts';
+import { createSoftwareTpm, createTpmManufacturer, startTpmForTools } from '../../lab/software-tpm.ts';
+
+/** A software TPM with a certified EK, and power over it. */
+export interface HostTpm {
+  /** For TPM2TOOLS_TCTI. */
+  readonly tcti: string;
+  /** The CA that certified the EK, PEM. */
+  readonly vendorCaFiles: readonly string[];
+  /** What power does: PCRs to zero, the reset count up by one. */
+  reset(): void;
+  extend(pcr: number, digestHex: string): void;
+  pcr(index: number): string;
+  run(...command: string[]): string;
+}
+
+export async function startHostTpm(folder: string, cleanup: Cleanup): Promise<HostTpm> {
+  const manufacturer = createTpmManufacturer(join(folder, 'manufacturer'));
+  const chip = await createSoftwareTpm(manufacturer, join(folder, 'chip'));
+  const { tcti, controlSocket } = await startTpmForTools(chip, folder, cleanup);
+  const run = (...command: string[]): string =>
+    execFileSync('tpm2', command, {
+      env: { ...process.env, TPM2TOOLS_TCTI: tcti },
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+  return {
+    tcti,
+    run,
+    vendorCaFiles: manufacturer.caFiles,
+    reset() {
+      execFileSync('swtpm_ioctl', ['--unix', controlSocket, '-i']);
+      run('startup', '-c');
+    },
+    extend: (pcr, digestHex) => void run('pcrextend', `${pcr}:sha256=${digestHex}`),
+    pcr: (index) => /0x([0-9A-F]{64})/.exec(run('pcrread', `sha256:${index}`))?.[1]?.toLowerCase() ?? '',
+  };
+}
