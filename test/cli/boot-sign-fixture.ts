@@ -1,9 +1,10 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { runBootSign } from '../../src/cli/boot-sign/program.ts';
+import { createSecureBootPair } from '../../src/cli/boot-sign/secure-boot-certificate.ts';
 import { buildTinyPe } from '../signing/efi/tiny-pe.ts';
 
 export const NOW_MS = Date.parse('2026-11-21T12:00:00Z');
@@ -28,7 +29,6 @@ export class SigningDesk {
     this.write('wrong', 'another passphrase\n');
     this.write('kernel', buildTinyPe([{ name: '.text', data: Buffer.alloc(600, 7) }]));
     this.write('initramfs', 'an initramfs');
-    this.write('ca.pem', '-----BEGIN CERTIFICATE-----\n');
     mkdirSync(this.path('base'));
     this.write('base/vmlinuz', buildTinyPe([{ name: '.text', data: Buffer.alloc(700, 8) }]));
     this.write('base/initramfs.cpio.zst', 'a base initramfs');
@@ -61,7 +61,10 @@ export class SigningDesk {
     return this.run(command, this.repository, '--passphrase-file', this.path('passphrase'), ...args);
   }
 
-  init(...args: string[]): Promise<Run> {
+  async init(...args: string[]): Promise<Run> {
+    const { certificate } = await createSecureBootPair('a CA');
+    this.write('ca.pem', new X509Certificate(certificate).toString());
+
     const grantKey = ['--grant-key', this.path('grant.pem')];
     return this.sign('init', ...grantKey, '--channel', 'demo', '--key-cost', '12', ...args);
   }

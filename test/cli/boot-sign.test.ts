@@ -202,6 +202,25 @@ describe.skipIf(!hasOsslsigncode)('stage0', () => {
     expect(image.includes(readFileSync(desk.path('ca.pem')))).toBe(true);
   });
 
+  it('never takes a private key that lies beside the certificate', async () => {
+    const ca = readFileSync(desk.path('ca.pem'), 'utf8');
+    const secret = '-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n';
+    desk.write('ca-and-key.pem', secret + ca);
+    const args = ['--server-ca', desk.path('ca-and-key.pem'), '--save', desk.path('stage0.efi')];
+    expect(await desk.stage0(7, ...args)).toMatchObject({ status: 0 });
+    const image = readFileSync(desk.path('stage0.efi'));
+    expect(image.includes(ca)).toBe(true);
+    expect(image.includes('PRIVATE KEY')).toBe(false);
+  });
+
+  it.each(['', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'])(
+    'refuses the CA file %j',
+    async (text) => {
+      desk.write('bad-ca.pem', text);
+      expect(await desk.stage0(7, '--server-ca', desk.path('bad-ca.pem'))).toMatchObject({ status: 64 });
+    },
+  );
+
   it('that is only signed is listed nowhere', async () => {
     const run = await desk.stage0(7, '--sign-only', '--save', desk.path('unlisted.efi'));
     expect(run).toMatchObject({ status: 0 });

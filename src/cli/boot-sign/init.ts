@@ -1,7 +1,7 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { keyIdOf } from '../../signing/ed25519.ts';
+import { keyIdOf, type TufKey } from '../../signing/ed25519.ts';
 import {
   DEFAULT_SCRYPT_LOG_N,
   MAX_SCRYPT_LOG_N,
@@ -14,6 +14,7 @@ import { saveChange } from '../../signing/repository/metadata-folder.ts';
 import { type KeyOpener, openAllSigners } from '../../signing/repository/open-signers.ts';
 import { RepositoryError } from '../../signing/repository/repository-error.ts';
 import { DEFAULT_SETTINGS, expiryAt, saveSettings } from '../../signing/repository/settings.ts';
+import { rootFile, TOP_LEVEL_ROLES } from '../../signing/tuf/root.ts';
 import { createRepository } from '../../signing/tuf/write-repository.ts';
 import { type CommandContext, createSigningCommand, printResult, type SigningOptions } from './command.ts';
 import { loadGrantKeys } from './grant-keys.ts';
@@ -56,18 +57,13 @@ export function createInitCommand(context: CommandContext): Command {
 }
 
 async function init(context: CommandContext, folder: string, options: InitOptions): Promise<void> {
-  const { grantKey, keyCost: logN, channel: channels = [] } = options;
   requireSensible(options);
   const layout = layoutOf(folder);
   await requireAbsent(layout);
-  const grantKeys = await loadGrantKeys(grantKey);
+  const grantKeys = await loadGrantKeys(options.grantKey);
   const passphrase = await readNewPassphrase(options);
-  for (const path of [layout.secureBoot, layout.metadata, layout.artifacts])
-    await mkdir(path, { recursive: true, mode: path === layout.secureBoot ? 0o700 : 0o755 });
-  const create: KeyOpener = {
-    open: async (role) => [await createKeyFile({ path: keyFile(layout, role), passphrase, logN })],
-  };
-  const signers = await openAllSigners(create, channels);
+  await makeFolders(layout);
+  const signers = await openAllSigners(createKeyMaker(layout, passphrase, options), options.channel ?? []);
   await createSecureBootKeys(layout, passphrase);
   const settings = { offlineDays: options.expiresDays, onlineDays: options.onlineExpiresDays };
   const nowMs = context.clock.nowMs();
@@ -75,16 +71,32 @@ async function init(context: CommandContext, folder: string, options: InitOption
   await saveChange(layout, { change, nowMs });
   // Last: without this file the folder is no repository, whatever a crash before left in it.
   await saveSettings(layout, settings);
-  const root = join(layout.metadata, '1.root.json');
-  const grantKeyIds = grantKeys.map(keyIdOf);
-  printResult(context, options, {
+  printResult(context, options, describe(layout, grantKeys, options));
+}
+
+/** The first folder made takes the rest with it: all of it is for its owner only. */
+async function makeFolders({ secureBoot, metadata, artifacts }: RepositoryLayout): Promise<void> {
+  for (const path of [secureBoot, metadata, artifacts]) await mkdir(path, { recursive: true, mode: 0o700 });
+}
+
+function createKeyMaker(layout: RepositoryLayout, passphrase: string, { keyCost }: InitOptions): KeyOpener {
+  return {
+    open: async (role) => [await createKeyFile({ path: keyFile(layout, role), passphrase, logN: keyCost })],
+  };
+}
+
+function describe(layout: RepositoryLayout, grantKeys: readonly TufKey[], { channel = [] }: InitOptions) {
+  const { folder, secureBoot, metadata } = layout;
+  const root = join(metadata, rootFile(1));
+  const roles = [...TOP_LEVEL_ROLES, STAGE0_ROLE, ...channel.map(channelRole)];
+  return {
     lines: [
-      `${folder}: keys for root, targets, snapshot, timestamp, ${STAGE0_ROLE}${channels.map((name) => `, ${channelRole(name)}`).join('')}`,
-      `Secure Boot keys: ${layout.secureBoot} (enrol PK, KEK and db)`,
+      `${folder}: keys for ${roles.join(', ')}`,
+      `Secure Boot keys: ${secureBoot} (enrol PK, KEK and db)`,
       `trust starts from ${root}`,
     ],
-    json: { folder, root, channels: [...channels], grantKeys: grantKeyIds, secureBoot: layout.secureBoot },
-  });
+    json: { folder, root, channels: [...channel], grantKeys: grantKeys.map(keyIdOf), secureBoot },
+  };
 }
 
 function requireSensible({ keyCost, channel = [] }: InitOptions): void {

@@ -17,6 +17,7 @@ import { type CommandContext, createSigningCommand, printResult, type SigningOpt
 import { type OpenRepository, openRepository } from './open-repository.ts';
 import { defaultTimeSeconds, toArchitecture, toPositiveInteger } from './options.ts';
 import { readPassphrase } from './passphrase.ts';
+import { loadServerCa } from './server-ca.ts';
 import { signImage } from './sign-image.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -113,7 +114,7 @@ async function compose(
     base: await loadBase(options.base, options.architecture),
     config: {
       'agent.conf': utf8Bytes(encodeAgentConfig({ serverUrl, build, builtAtSeconds, onFailure })),
-      'server-ca.pem': await readFile(options.serverCa),
+      'server-ca.pem': await loadServerCa(options.serverCa),
       'root.json': root.bytes,
     },
     cmdline,
