@@ -1,3 +1,4 @@
+import { constants } from 'node:crypto';
 import { once } from 'node:events';
 import type { Server } from 'node:net';
 import Fastify from 'fastify';
@@ -44,6 +45,7 @@ export function createFirmwareDoor({ certificate, ...options }: TlsDoorOptions):
       minVersion: 'TLSv1.2',
       dhparam: 'auto',
       honorCipherOrder: true,
+      secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
       ciphers: FIRMWARE_CIPHERS,
     },
   });
