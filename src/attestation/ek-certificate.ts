@@ -2,7 +2,7 @@ import { bytesEqual, sha256, toHex } from '../core/bytes.ts';
 import { messageOf } from '../core/errors.ts';
 import type { TpmPublic } from '../tpm/public-area.ts';
 import { toSpki } from '../tpm/public-key.ts';
-import { type EkPathOptions, findIssuers, oneLine, verifyExtensions } from './ek-path.ts';
+import { type EkPathOptions, findIssuers, verifyExtensions } from './ek-path.ts';
 import { verifyEkPublic } from './ek-public.ts';
 import { unwrapNvCertificate } from './nv-certificate.ts';
 import { type Finding, Refusal } from './reasons.ts';
@@ -58,7 +58,7 @@ export function verifyEkCertificate(
     certificate: leaf.der,
     certificateSha256: toHex(sha256(leaf.der)),
     notes: [...expiryNotes(leaf, input.nowMs), ...nameNotes(names)],
-    chainSubjects: [leaf, ...issuers].map(({ subject }) => oneLine(subject)),
+    chainSubjects: [leaf, ...issuers].map(({ subject }) => subject),
   };
 }
 

@@ -51,10 +51,7 @@ export function findIssuers(leaf: Certificate, options: EkPathOptions): Certific
   if (issuers !== undefined) return issuers;
   throw (
     search.fault ??
-    new Refusal(
-      'ek-certificate-untrusted',
-      `no accepted CA issued it; its issuer is ${oneLine(leaf.node.issuer)}`,
-    )
+    new Refusal('ek-certificate-untrusted', `no accepted CA issued it; its issuer is ${leaf.issuer}`)
   );
 }
 
@@ -63,19 +60,12 @@ export function verifyExtensions({ extensions, subject }: Certificate): void {
   const oids = extensions.map(({ oid }) => oid);
   const twice = oids.find((oid, index) => oids.indexOf(oid) !== index);
   if (twice !== undefined)
-    throw new Refusal('ek-certificate-extension', `${oneLine(subject)}: extension ${twice} appears twice`);
+    throw new Refusal('ek-certificate-extension', `${subject}: extension ${twice} appears twice`);
   const unknown = extensions.find(
     ({ oid, critical }) => oid === NAME_CONSTRAINTS || (critical && !UNDERSTOOD_EXTENSIONS.includes(oid)),
   );
   if (unknown !== undefined)
-    throw new Refusal(
-      'ek-certificate-extension',
-      `${oneLine(subject)}: extension ${unknown.oid} is not understood`,
-    );
-}
-
-export function oneLine(distinguishedName: string): string {
-  return distinguishedName.replaceAll('\n', ', ');
+    throw new Refusal('ek-certificate-extension', `${subject}: extension ${unknown.oid} is not understood`);
 }
 
 interface Search extends EkPathOptions {
@@ -114,7 +104,7 @@ function issuedBy(search: Search, child: Certificate, issuer: Certificate, issue
 }
 
 function verifyIssuer(search: Search, issuer: Certificate, issuersBelow: number): void {
-  const name = oneLine(issuer.subject);
+  const name = issuer.subject;
   const untrusted = (why: string) => new Refusal('ek-certificate-untrusted', `${name}: ${why}`);
   verifyExtensions(issuer);
   if (issuer.basicConstraints?.ca !== true) throw untrusted('it is not a CA certificate');
@@ -129,7 +119,7 @@ function verifyIssuer(search: Search, issuer: Certificate, issuersBelow: number)
 }
 
 function verifyIssuance(search: Search, child: Certificate, issuer: Certificate): void {
-  const name = oneLine(child.subject);
+  const name = child.subject;
   if (!SIGNATURE_ALGORITHMS.includes(child.node.signatureAlgorithmOid))
     throw new Refusal(
       'ek-certificate-signature-weak',
@@ -140,7 +130,7 @@ function verifyIssuance(search: Search, child: Certificate, issuer: Certificate)
   if (search.signatureChecks > MAX_SIGNATURE_CHECKS)
     throw new Refusal('ek-certificate-untrusted', 'too many possible paths to a root');
   if (!child.node.verify(key))
-    throw new Refusal('ek-certificate-untrusted', `${name}: not signed by ${oneLine(issuer.subject)}`);
+    throw new Refusal('ek-certificate-untrusted', `${name}: not signed by ${issuer.subject}`);
 }
 
 function publicKeyOf(issuer: Certificate): KeyObject {
@@ -150,7 +140,6 @@ function publicKeyOf(issuer: Certificate): KeyObject {
     key.asymmetricKeyType === 'rsa'
       ? modulusLength !== undefined && modulusLength >= MIN_RSA_BITS
       : key.asymmetricKeyType === 'ec' && CURVES.includes(namedCurve);
-  if (!strong)
-    throw new Refusal('ek-certificate-signature-weak', `${oneLine(issuer.subject)}: its key is too weak`);
+  if (!strong) throw new Refusal('ek-certificate-signature-weak', `${issuer.subject}: its key is too weak`);
   return key;
 }

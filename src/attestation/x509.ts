@@ -18,7 +18,9 @@ export interface Certificate {
   der: Uint8Array;
   /** For signatures and issuing; `publicKey` throws for key types that OpenSSL does not take. */
   node: NodeCertificate;
+  /** One line; real EK certificates have an empty one. */
   subject: string;
+  issuer: string;
   notBeforeMs: number;
   notAfterMs: number;
   extensions: readonly { oid: string; critical: boolean }[];
@@ -38,13 +40,19 @@ export function parseCertificate(der: Uint8Array): Certificate {
   return {
     der,
     node,
-    subject: node.subject,
+    subject: nameOf(node.subject),
+    issuer: nameOf(node.issuer),
     notBeforeMs: node.validFromDate.getTime(),
     notAfterMs: node.validToDate.getTime(),
     extensions: peculiar.extensions.map(({ type, critical }) => ({ oid: type, critical })),
     ...readConstraints(peculiar),
     alternativeNameAttributes: readAlternativeName(peculiar),
   };
+}
+
+/** Node gives one attribute a line, and no string at all for an empty name. */
+function nameOf(distinguishedName: string | undefined): string {
+  return distinguishedName?.replaceAll('\n', ', ') ?? '(no name)';
 }
 
 function readConstraints(
