@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createWriteStream, mkdirSync, writeFileSync } from 'node:fs';
+import { createWriteStream, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Cleanup } from './cleanup.ts';
 import { NETWORK_CARD_SLOT } from './http-boot-entry.ts';
@@ -43,11 +43,13 @@ const DEFAULT_MEMORY_MIB = 1024;
 
 /** Software emulation throughout: the same result on every host, and no privileges. */
 export async function startMachine(setup: MachineSetup, cleanup: Cleanup): Promise<Machine> {
+  if (!existsSync(FIRMWARE_CODE)) throw new LabError('machine-failed', `${FIRMWARE_CODE} is not installed`);
   const folder = resolve(setup.folder);
   mkdirSync(folder, { recursive: true });
   const serialLog = join(folder, 'serial.log');
   writeFileSync(serialLog, '');
-  const tpm = await startTpmForMachine(setup.tpm, folder, cleanup);
+  // A place with a short name: a socket's path has at most 107 characters.
+  const tpm = await startTpmForMachine(setup.tpm, cleanup.createFolder('tpm'), cleanup);
   const console = followConsole(serialLog, setup.name);
   cleanup.onClose(() => console.end());
   const started = performance.now();
@@ -59,6 +61,7 @@ export async function startMachine(setup: MachineSetup, cleanup: Cleanup): Promi
   const log = createWriteStream(join(folder, 'qemu.log'));
   qemu.stdout.pipe(log, { end: false });
   qemu.stderr.pipe(log, { end: false });
+  qemu.once('error', ({ message }) => log.write(`${message}\n`));
   const ended = endOf(qemu).then(async () => {
     console.end();
     log.end();
@@ -87,29 +90,24 @@ function qemuArguments(
   const card = `virtio-net-pci,netdev=net,mac=${setup.mac},romfile=,addr=${NETWORK_CARD_SLOT}`;
   return [
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-monitor', 'none'],
-    ...[
-      '-machine',
-      'q35',
-      '-accel',
-      'tcg',
-      '-cpu',
-      'max',
-      '-smp',
-      '1',
-      '-m',
-      String(setup.memoryMib ?? DEFAULT_MEMORY_MIB),
-    ],
+    ...['-machine', 'q35', '-accel', 'tcg', '-cpu', 'max', '-smp', '1'],
+    ...['-m', String(setup.memoryMib ?? DEFAULT_MEMORY_MIB)],
     ...(setup.allowReboot === true ? [] : ['-no-reboot']),
     ...['-drive', `if=pflash,unit=0,format=raw,readonly=on,file=${FIRMWARE_CODE}`],
-    ...['-drive', `if=pflash,unit=1,format=raw,file=${resolve(setup.varsFile)}`],
-    ...['-chardev', `file,id=serial,path=${serialLog}`, '-serial', 'chardev:serial'],
+    ...['-drive', `if=pflash,unit=1,format=raw,file=${optionValue(resolve(setup.varsFile))}`],
+    ...['-chardev', `file,id=serial,path=${optionValue(serialLog)}`, '-serial', 'chardev:serial'],
     ...['-object', 'rng-random,id=rng,filename=/dev/urandom', '-device', 'virtio-rng-pci,rng=rng'],
     ...['-netdev', 'user,id=net,ipv6=off', '-device', card],
-    ...['-chardev', `socket,id=tpm,path=${tpmSocket}`, '-tpmdev', 'emulator,id=tpm,chardev=tpm'],
-    ...['-device', 'tpm-crb,tpmdev=tpm', '-smbios', `type=1,serial=${setup.name}`],
+    ...['-chardev', `socket,id=tpm,path=${optionValue(tpmSocket)}`, '-tpmdev', 'emulator,id=tpm,chardev=tpm'],
+    ...['-device', 'tpm-crb,tpmdev=tpm', '-smbios', `type=1,serial=${optionValue(setup.name)}`],
     // Else firmware tries PXE and IPv6 for two minutes before it comes to HTTP.
     ...[...off('IPv4PXESupport'), ...off('IPv6PXESupport'), ...off('IPv6Support')],
   ];
+}
+
+/** QEMU separates options by commas; one that belongs to a value is doubled. */
+function optionValue(value: string): string {
+  return value.replaceAll(',', ',,');
 }
 
 function endOf(child: ChildProcess): Promise<void> {

@@ -41,6 +41,7 @@ export function followConsole(file: string, name: string): SerialConsole {
 }
 
 class FileConsole implements SerialConsole {
+  private readonly file: string;
   private readonly name: string;
   private readonly descriptor: number;
   private readonly timer: NodeJS.Timeout;
@@ -53,6 +54,7 @@ class FileConsole implements SerialConsole {
   private hasEnded = false;
 
   constructor(file: string, name: string) {
+    this.file = file;
     this.name = name;
     this.descriptor = openSync(file, 'r');
     this.timer = setInterval(() => this.poll(), POLL_MS);
@@ -127,6 +129,9 @@ class FileConsole implements SerialConsole {
   private failure(code: 'wait-timeout' | 'machine-failed', what: string): LabError {
     const last = this.lines().slice(-QUOTED_LINES);
     const quoted = last.map(({ text }) => `  | ${text}`).join('\n');
-    return new LabError(code, `machine ${this.name}: ${what}. Its last lines:\n${quoted}`);
+    return new LabError(
+      code,
+      `machine ${this.name}: ${what} (log: ${this.file}). Its last lines:\n${quoted}`,
+    );
   }
 }

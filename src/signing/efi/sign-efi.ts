@@ -46,21 +46,14 @@ export async function signEfi(request: SignEfiRequest): Promise<void> {
 }
 
 async function requireTimeWithinValidity({ certificateFile, epochSeconds }: SignEfiRequest): Promise<void> {
-  const certificate = readCertificate(await readFile(certificateFile), certificateFile);
-  const [from, to] = [certificate.validFrom, certificate.validTo].map((date) => Date.parse(date) / 1000);
-  if (
-    !(
-      Number.isSafeInteger(epochSeconds) &&
-      from !== undefined &&
-      to !== undefined &&
-      from <= epochSeconds &&
-      epochSeconds <= to
-    )
-  )
-    throw new EfiError(
-      'efi-signing-failed',
-      `the signing time ${epochSeconds} is not within the certificate's validity (${certificate.validFrom} to ${certificate.validTo})`,
-    );
+  const { validFromDate, validToDate } = readCertificate(await readFile(certificateFile), certificateFile);
+  const time = new Date(epochSeconds * 1000);
+  if (time >= validFromDate && time <= validToDate) return;
+  const validity = `${validFromDate.toISOString()} to ${validToDate.toISOString()}`;
+  throw new EfiError(
+    'efi-signing-failed',
+    `the signing time ${epochSeconds} is not within the certificate's validity, ${validity}`,
+  );
 }
 
 function readCertificate(pem: Uint8Array, file: string): X509Certificate {
