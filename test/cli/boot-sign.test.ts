@@ -14,6 +14,7 @@ import {
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openRepository } from '../../src/cli/boot-sign/open-repository.ts';
+import { EXIT } from '../../src/cli/boot-sign/outcome.ts';
 import { sha256, toHex } from '../../src/core/bytes.ts';
 import { keyIdOf } from '../../src/signing/ed25519.ts';
 import { storeArtifact } from '../../src/signing/repository/artifact-folder.ts';
@@ -395,6 +396,23 @@ describe('the command line', () => {
     for (const args of [['--help'], ['release', '--help']])
       expect(await desk.run(...args)).toMatchObject({ status: 0, stderr: '' });
   });
+
+  it('has its exit codes in docs/releases.md, all of them and no others', () => {
+    const documented = readFileSync('docs/releases.md', 'utf8').match(/^\| (\d+) +\|/gm) ?? [];
+    const codes = documented.map((row) => Number(/\d+/.exec(row)?.[0]));
+    expect(codes).toEqual(Object.values(EXIT).sort((a, b) => a - b));
+  });
+
+  it.each(['{}', '{"format":"bootward-repository-v1","offlineDays":0,"onlineDays":1}', 'x'])(
+    'says that the settings %j are not usable',
+    async (text) => {
+      writeFileSync(at('repository.json'), text);
+      expect(await desk.sign('refresh')).toMatchObject({
+        status: 65,
+        stderr: expect.stringContaining('repository-settings-invalid'),
+      });
+    },
+  );
 
   it('says that a folder is no repository', async () => {
     for (const command of ['verify', 'keys'])

@@ -69,18 +69,19 @@ function requireUsable(typed: string): string {
 
 async function askTwice(): Promise<string> {
   const first = requireUsable(await ask('New passphrase for all keys: '));
-  if ((await ask('Once more: ')) !== first)
+  if ((await ask('Once more: ')).normalize('NFC') !== first)
     throw new KeyError('passphrase-invalid', 'the two passphrases differ');
   return first;
 }
 
-/** readline puts the terminal into raw mode; its echo goes nowhere. */
+/** readline puts the terminal into raw mode; what it echoes goes nowhere. */
 async function ask(question: string): Promise<string> {
   if (!process.stdin.isTTY)
     throw new UsageError('there is no terminal to ask on: give --passphrase-file or --passphrase-fd');
-  process.stderr.write(question);
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
   const terminal = createInterface({ input: process.stdin, output: silent, terminal: true });
+  // Only now: whoever answers the question finds the echo off.
+  process.stderr.write(question);
   const interrupted = new Promise<never>((_resolve, reject) => terminal.once('SIGINT', reject));
   try {
     return await Promise.race([terminal.question(''), interrupted]);
