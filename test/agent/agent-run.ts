@@ -5,9 +5,6 @@ import { fileURLToPath } from 'node:url';
 
 export const AGENT = fileURLToPath(new URL('../../agent/bootward-agent', import.meta.url));
 
-/** The shells that must run the agent: Debian's, and stage-0's. */
-export const SHELLS = [['dash'], ['busybox', 'sh']] as const;
-
 export interface AgentSettings {
   folder: string;
   serverUrl: string;

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { concatBytes, fromHex, sha256, toHex } from '../../src/core/bytes.ts';
 import type { JsonObject } from '../../src/core/strict-json.ts';
-import { AGENT, SHELLS } from './agent-run.ts';
+import { AGENT } from './agent-run.ts';
 import { type Outcome, openScriptedLab, POISONED, type ScriptedLab, ZERO } from './scripted-lab.ts';
 import { answerFile } from './scripted-server.ts';
 import { until } from './until.ts';
@@ -20,8 +20,8 @@ const spentOn = (digest: unknown): string =>
 const steps = ({ marks }: Outcome): string[] => marks.map(({ step }) => step);
 
 describe('a boot', () => {
-  it.each(SHELLS)('goes from challenge to hand-over under %s', async (...shell) => {
-    const outcome = await lab.run({ shell });
+  it.each(['dash', 'busybox sh'])('goes from challenge to hand-over under %s', async (shell) => {
+    const outcome = await lab.run({ shell: shell.split(' ') });
     expect(outcome.status, outcome.console).toBe(0);
     expect(steps(outcome)).toEqual([
       ...['start', 'tpm', 'metadata', 'root', 'challenge', 'evidence', 'verdict'],

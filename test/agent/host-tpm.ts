@@ -1,14 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import type { Cleanup } from '../../lab/cleanup.ts';
-import { createSoftwareTpm, createTpmManufacturer, startTpmForTools } from '../../lab/software-tpm.ts';
+import { createSoftwareTpm, startTpmForTools, type TpmManufacturer } from '../../lab/software-tpm.ts';
 
 /** A software TPM with a certified EK, and power over it. */
 export interface HostTpm {
   /** For TPM2TOOLS_TCTI. */
   readonly tcti: string;
-  /** The CA that certified the EK, PEM. */
-  readonly vendorCaFiles: readonly string[];
   /** What power does: PCRs to zero, the reset count up by one. */
   reset(): void;
   extend(pcr: number, digestHex: string): void;
@@ -16,8 +14,10 @@ export interface HostTpm {
   run(...command: string[]): string;
 }
 
-export async function startHostTpm(folder: string, cleanup: Cleanup): Promise<HostTpm> {
-  const manufacturer = createTpmManufacturer(join(folder, 'manufacturer'));
+export async function startHostTpm(
+  { manufacturer, folder }: { manufacturer: TpmManufacturer; folder: string },
+  cleanup: Cleanup,
+): Promise<HostTpm> {
   const chip = await createSoftwareTpm(manufacturer, join(folder, 'chip'));
   const { tcti, controlSocket } = await startTpmForTools(chip, folder, cleanup);
   const run = (...command: string[]): string =>
@@ -29,7 +29,6 @@ export async function startHostTpm(folder: string, cleanup: Cleanup): Promise<Ho
   return {
     tcti,
     run,
-    vendorCaFiles: manufacturer.caFiles,
     reset() {
       execFileSync('swtpm_ioctl', ['--unix', controlSocket, '-i']);
       run('startup', '-c');

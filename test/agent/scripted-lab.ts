@@ -1,4 +1,6 @@
+import { join } from 'node:path';
 import { createCleanup } from '../../lab/cleanup.ts';
+import { createTpmManufacturer } from '../../lab/software-tpm.ts';
 import {
   type AgentRun,
   type AgentSettings,
@@ -58,7 +60,8 @@ export interface ScriptedLab {
 export async function openScriptedLab(): Promise<ScriptedLab> {
   const cleanup = createCleanup();
   const folder = cleanup.createFolder('agent');
-  const tpm = await startHostTpm(folder, cleanup);
+  const manufacturer = createTpmManufacturer(join(folder, 'manufacturer'));
+  const tpm = await startHostTpm({ manufacturer, folder }, cleanup);
   const keys = createKeys();
   const tls = await issueTlsIdentity();
 

@@ -1,0 +1,120 @@
+import { writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { concatBytes, fromHex, sha256, toHex } from '../../src/core/bytes.ts';
+import type { AgentRun } from './agent-run.ts';
+import { type HostMachine, openRealLab, type RealLab } from './real-lab.ts';
+import { POISONED } from './scripted-lab.ts';
+import { until } from './until.ts';
+
+// The agent, a TPM and the server, all of them real; only firmware's part is played. In this order: each
+// test finds the machine as the one before left it.
+
+const BOOT = ['boot', '--handover', 'print'];
+
+let lab: RealLab;
+let machine: HostMachine;
+beforeAll(async () => {
+  lab = await openRealLab();
+  machine = lab.first;
+});
+afterAll(() => lab.close());
+
+const codesOf = (run: AgentRun, step: string): (string | undefined)[] =>
+  run.marks.filter((mark) => mark.step === step).map(({ values }) => values.code);
+const stepsOf = (run: AgentRun): string[] => run.marks.map(({ step }) => step);
+const valuesOf = (run: AgentRun, step: string) => run.marks.find((mark) => mark.step === step)?.values ?? {};
+
+describe('a machine that nobody listed', () => {
+  it('P14 waits without receiving anything, and boots in the same run once it is approved', async () => {
+    machine.powerOn();
+    const agent = machine.start(...BOOT);
+    await until(() => agent.console().includes('step=enrol state=pending'));
+    const [node = ''] = /n-[0-9a-f]{20}/.exec(agent.console()) ?? [];
+    expect(agent.console()).not.toContain('step=verdict');
+    await lab.admin('nodes', 'approve', node);
+    const run = await agent.ended;
+    expect(run.status, run.console).toBe(0);
+    expect(valuesOf(run, 'verdict')).toMatchObject({
+      identity: 'certified',
+      admission: 'approved',
+      state: 'self-reported',
+    });
+    const digest = valuesOf(run, 'manifest').digest ?? '';
+    expect(machine.tpm.pcr(14)).toBe(toHex(sha256(concatBytes(new Uint8Array(32), fromHex(digest)))));
+  });
+
+  it('P1 gets no second grant from the running system, and keeps its PCR 14', async () => {
+    const before = machine.tpm.pcr(14);
+    const run = await machine.run('attest', '--purpose', 'boot');
+    expect(run).toMatchObject({ status: 20, stopCode: 'evidence-refused' });
+    expect(codesOf(run, 'reason')).toEqual(['pcr14-not-zero']);
+    expect(machine.tpm.pcr(14)).toBe(before);
+  });
+
+  it('boots again after a reset, without enrolling', async () => {
+    machine.powerOn();
+    const run = await machine.run(...BOOT);
+    expect(run.status, run.console).toBe(0);
+    expect(stepsOf(run)).not.toContain('enrol');
+    expect(stepsOf(run).slice(-2)).toEqual(['grant-closed', 'handover']);
+  });
+
+  it('P3 gets nothing after stage-0 was left by another way', async () => {
+    machine.powerOn();
+    await machine.run('poison');
+    const run = await machine.run(...BOOT);
+    expect(codesOf(run, 'reason')).toEqual(['pcr14-not-zero']);
+    expect(machine.tpm.pcr(14)).toBe(POISONED);
+  });
+
+  it('P12 is refused when what it booted is not a listed stage-0', async () => {
+    machine.powerOn();
+    machine.tpm.extend(11, 'a'.repeat(64));
+    const run = await machine.run(...BOOT);
+    expect(run).toMatchObject({ status: 20, stopCode: 'evidence-refused' });
+    expect(codesOf(run, 'reason')).toEqual(['stage0-not-listed']);
+    expect(run.console).toContain('PCR 11');
+    expect(machine.tpm.pcr(14)).toBe(POISONED);
+  });
+
+  it('sends the log that firmware left, and shows what the server says of it', async () => {
+    machine.powerOn();
+    writeFileSync(machine.eventLog, 'no TCG log');
+    const run = await machine.run(...BOOT);
+    writeFileSync(machine.eventLog, '');
+    expect(valuesOf(run, 'evidence')['event-log-bytes']).toBe('10');
+    expect(codesOf(run, 'reason')).toEqual(['event-log-malformed']);
+  });
+
+  it('asks for a verdict alone, and poisons PCR 14 when it was still zero', async () => {
+    machine.powerOn();
+    const run = await machine.run('attest', '--purpose', 'boot');
+    expect(run.status, run.console).toBe(0);
+    expect(stepsOf(run).slice(-2)).toEqual(['grant-closed', 'poison']);
+  });
+
+  it('gets nothing once it is revoked', async () => {
+    const nodes = JSON.parse(await lab.admin('-o', 'json', 'nodes', 'list')) as
+      | { id: string }[]
+      | { nodes: { id: string }[] };
+    const [node] = Array.isArray(nodes) ? nodes : nodes.nodes;
+    await lab.admin('nodes', 'revoke', node?.id ?? '');
+    machine.powerOn();
+    const run = await machine.run(...BOOT);
+    expect(run).toMatchObject({ status: 20, stopCode: 'node-revoked' });
+    expect(machine.tpm.pcr(14)).toBe(POISONED);
+  });
+});
+
+describe('a machine whose EK was imported', () => {
+  it('enrols and boots with no hands', async () => {
+    const other = await lab.createMachine('listed');
+    other.powerOn();
+    const { stdout } = await other.run('fingerprint');
+    await lab.importEk(stdout);
+    const run = await other.run(...BOOT);
+    expect(run.status, run.console).toBe(0);
+    expect(valuesOf(run, 'enrol')).toMatchObject({ state: 'enrolled', ek: stdout.trim() });
+    expect(valuesOf(run, 'verdict')).toMatchObject({ admission: 'listed' });
+  });
+});
