@@ -84,7 +84,15 @@ export async function createWorld(folder: string, cleanup: Cleanup): Promise<Wor
     },
     admin: (...args) => runCommand('boot-admin', ['--socket', socket, ...args]),
     sign: (command, ...args) =>
-      runCommand('boot-sign', [command, repository, '--passphrase-file', passphraseFile, ...args]),
+      runCommand('boot-sign', [
+        command,
+        repository,
+        '-o',
+        'json',
+        '--passphrase-file',
+        passphraseFile,
+        ...args,
+      ]),
     createTpm: (name) => createSoftwareTpm(manufacturer, join(folder, 'tpms', name)),
     async startMachine({ name, tpm, port = ports.firmware }) {
       machines += 1;
@@ -99,28 +107,31 @@ export async function createWorld(folder: string, cleanup: Cleanup): Promise<Wor
   return world;
 }
 
+/** What is listed, as `boot-sign` said when it listed it. */
+export interface Published {
+  stage0: { sha256: string };
+  release: { sha256: string; target: string };
+}
+
 /** Keys, stage-0 and release 1, published on the running server. */
-export async function publishFirstRelease(world: World): Promise<void> {
+export async function publishFirstRelease(world: World): Promise<Published> {
   const grantKey = join(world.folder, 'grant-key.json');
   await writeFile(grantKey, await world.admin('grant-key'));
   // The cheapest key stretching: these keys live as long as this folder.
   await world.sign('init', '--grant-key', grantKey, '--channel', CHANNEL, '--key-cost', '12');
-  await signStage0(world, { build: 1 });
-  await release(world);
-  await runCommand('boot-sign', [
-    'publish',
-    world.repository,
-    '--socket',
-    join(world.dataDir, 'operators.sock'),
-  ]);
+  const stage0 = await signStage0(world, { build: 1 });
+  const release = await signRelease(world);
+  const socket = join(world.dataDir, 'operators.sock');
+  await runCommand('boot-sign', ['publish', world.repository, '--socket', socket]);
+  return { stage0, release };
 }
 
 /** Composes and signs a stage-0 for this world's server; with `saveOnly` it is signed but never listed. */
 export async function signStage0(
   world: World,
   { build, cmdline, saveOnly }: { build: number; cmdline?: string; saveOnly?: string },
-): Promise<void> {
-  await world.sign(
+): Promise<Published['stage0']> {
+  const said = await world.sign(
     'stage0',
     ...['--base', join(BUILD, 'stage0'), '--build', String(build), '--on-failure', 'poweroff'],
     ...['--server-url', `https://${HOST_ADDRESS}:${world.ports.agents}`],
@@ -128,10 +139,11 @@ export async function signStage0(
     ...['--cmdline', cmdline ?? 'console=ttyS0 quiet panic=10'],
     ...(saveOnly === undefined ? [] : ['--sign-only', '--save', saveOnly]),
   );
+  return JSON.parse(said) as Published['stage0'];
 }
 
 /** The demo release: on `bootward.demo=second-grant` its root asks for another grant before it ends. */
-async function release(world: World): Promise<void> {
+async function signRelease(world: World): Promise<Published['release']> {
   const initramfsFile = join(world.folder, 'initramfs');
   const base = await readFile(join(BUILD, 'demo-os', 'initramfs.cpio.zst'));
   const config = {
@@ -142,12 +154,13 @@ async function release(world: World): Promise<void> {
     'root.json': await readFile(join(world.repository, 'metadata', '1.root.json')),
   };
   await writeFile(initramfsFile, composeDemoInitramfs({ initramfs: base, name: RELEASE_NAME, config }));
-  await world.sign(
+  const said = await world.sign(
     'release',
     ...['--channel', CHANNEL, '--version', '1', '--name', RELEASE_NAME, '--sign-kernel'],
     ...['--kernel', join(BUILD, 'demo-os', 'vmlinuz'), '--initramfs', initramfsFile],
     ...['--cmdline', 'console=ttyS0 quiet panic=10 bootward.demo=second-grant'],
   );
+  return JSON.parse(said) as Published['release'];
 }
 
 /** The manufacturer's CA exists once its first chip does; the server reads it at its next start. */

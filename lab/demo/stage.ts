@@ -1,0 +1,46 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Cleanup } from '../cleanup.ts';
+import { openHostileFirmwareDoor } from '../hostile/firmware-door.ts';
+import { acceptManufacturer, createWorld, publishFirstRelease } from '../world.ts';
+import { artifactAttacks } from './artifact-attacks.ts';
+import { firstBoot, secondBoot } from './boots.ts';
+import { evidenceAttacks } from './evidence-attacks.ts';
+import { stage0Attacks } from './stage0-attacks.ts';
+import type { Check, Stage, Step } from './step.ts';
+
+/** In the order of the demo; `--quick` is the first one alone. */
+export const STEPS: readonly Step[] = [
+  firstBoot,
+  secondBoot,
+  stage0Attacks,
+  artifactAttacks,
+  evidenceAttacks,
+];
+
+/** Everything up to the first power-on: chips, server, keys, a published release. */
+export async function setUpStage(on: {
+  folder: string;
+  cleanup: Cleanup;
+  say: Stage['say'];
+  check: (check: Check) => void;
+}): Promise<Stage> {
+  const { folder, cleanup, say, check } = on;
+  const world = await createWorld(folder, cleanup);
+  const tpms = { first: await world.createTpm('first'), second: await world.createTpm('second') };
+  await acceptManufacturer(world);
+  await world.startServer();
+  const published = await publishFirstRelease(world);
+  return {
+    world,
+    published,
+    tpms,
+    cleanup,
+    say,
+    check,
+    async openFirmwareDoor() {
+      const image = await readFile(join(world.repository, 'artifacts', published.stage0.sha256));
+      return openHostileFirmwareDoor({ dataDir: world.dataDir, image }, cleanup);
+    },
+  };
+}
