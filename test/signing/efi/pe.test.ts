@@ -62,6 +62,14 @@ describe('parsePe', () => {
     expect(() => parsePe(changed(change))).toThrow(malformed);
   });
 
+  test('answers any altered header byte with a value or a refusal of its own', () => {
+    const answers = new Set<string>();
+    for (let offset = 0; offset < TINY_PE.headerBytes; offset += 1)
+      for (const value of [0x00, 0x01, 0x7f, 0x80, 0xff])
+        answers.add(refusal(changed((bytes) => bytes.writeUInt8(value, offset))));
+    expect([...answers].sort()).toEqual(['accepted', 'pe-malformed']);
+  });
+
   test('refuses a certificate table that overlaps a section', () => {
     const bytes = changed((b) => {
       b.writeUInt32LE(1024, TINY_PE.certificateEntry);
