@@ -5,10 +5,8 @@ import { runTool } from './run-tool.ts';
 
 /** Debian packages unpacked side by side; paths are those of a system whose /bin, /sbin, /lib* are in /usr. */
 export interface ExtractedRoot {
-  folder: string;
   /** The file's place on this machine, links followed inside the root. */
   locate(path: string): string;
-  has(path: string): boolean;
   read(path: string): Buffer;
   list(path: string): string[];
   /** Runs one of its programs on this machine, with its own C library and libraries. */
@@ -27,14 +25,13 @@ export interface RunOptions {
 
 export const LIBRARY_FOLDER = 'usr/lib/x86_64-linux-gnu';
 const LOADER = 'usr/lib64/ld-linux-x86-64.so.2';
+const MAX_LINKS = 8;
 
 export function extractPackages(packageFiles: readonly string[], folder: string): ExtractedRoot {
   mkdirSync(folder, { recursive: true });
   for (const file of packageFiles) runTool('dpkg-deb', ['--extract', file, folder]);
   return openExtractedRoot(folder);
 }
-
-const MAX_LINKS = 8;
 
 function openExtractedRoot(folder: string): ExtractedRoot {
   // Debian 12 packages still ship some files in /bin, /sbin and /lib.
@@ -49,9 +46,7 @@ function openExtractedRoot(folder: string): ExtractedRoot {
     return locate(resolve('/', dirname(path), readlinkSync(place)).slice(1), links + 1);
   };
   return {
-    folder,
     locate: (path) => locate(path),
-    has: (path) => find(path) !== undefined,
     read: (path) => readFileSync(locate(path)),
     list: (path) =>
       [...new Set(places(path).flatMap((place) => (existsSync(place) ? readdirSync(place) : [])))].sort(),
