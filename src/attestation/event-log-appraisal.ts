@@ -1,5 +1,4 @@
 import { bytesEqual, toHex } from '../core/bytes.ts';
-import { messageOf } from '../core/errors.ts';
 import type { HashAlgorithm } from '../tpm/algorithms.ts';
 import { TpmFormatError } from '../tpm/errors.ts';
 import { type EventLog, type EventLogLimits, parseEventLog } from '../tpm/event-log.ts';
@@ -74,7 +73,7 @@ function replay(untrustedLog: Uint8Array, hash: HashAlgorithm): { log: EventLog;
 }
 
 function refusalOf(cause: TpmFormatError): Refusal {
-  const message = `event log: ${messageOf(cause)}`;
+  const { message } = cause;
   switch (cause.code) {
     case 'log-too-large':
       return new Refusal('event-log-too-large', message, { cause });

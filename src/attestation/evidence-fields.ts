@@ -1,4 +1,4 @@
-import { fromBase64, fromHex } from '../core/bytes.ts';
+import { fromHex, toBase64 } from '../core/bytes.ts';
 import { CodedError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../core/strict-json.ts';
 import { hashByName } from '../tpm/algorithms.ts';
@@ -40,6 +40,8 @@ const OPTIONAL = ['eventLog', 'purpose', 'challenge', 'claims', 'session', 'prev
 /** A nonce shorter than this proves no freshness (Q52); TPM2B_DATA holds no more than a SHA-512 digest. */
 const MIN_EXTRA_DATA_BYTES = 16;
 const MAX_EXTRA_DATA_BYTES = 64;
+/** No TPM structure is nearly this long. */
+const MAX_HEX_DIGITS = 16_384;
 const MAX_UINT32 = 0xffff_ffff;
 const MAX_UINT64 = (1n << 64n) - 1n;
 const DECIMAL = /^(?:0|[1-9][0-9]{0,19})$/;
@@ -180,14 +182,18 @@ function object(from: JsonObject, field: string): JsonObject {
 
 function hex(from: JsonObject, field: string): Uint8Array {
   const value = from[field];
-  if (typeof value !== 'string') throw new EvidenceFieldError(field, 'lower-case hex');
+  if (typeof value !== 'string' || value.length > MAX_HEX_DIGITS)
+    throw new EvidenceFieldError(field, `lower-case hex, at most ${MAX_HEX_DIGITS} digits`);
   return fromHex(value);
 }
 
+/** Logs have megabytes: one way there and one way back say without a pattern that the spelling is canonical. */
 function base64(from: JsonObject, field: string): Uint8Array {
   const value = from[field];
-  if (typeof value !== 'string') throw new EvidenceFieldError(field, 'base64');
-  return fromBase64(value);
+  const bytes = typeof value === 'string' ? Buffer.from(value, 'base64') : undefined;
+  if (bytes === undefined || toBase64(bytes) !== value)
+    throw new EvidenceFieldError(field, 'canonical base64 with padding');
+  return bytes;
 }
 
 function uint32(from: JsonObject, field: string): number {

@@ -14,16 +14,20 @@ export class NotEvidenceError extends CodedError<'evidence-unreadable'> {
   }
 }
 
-/** A few hundred PCR values and reference values; a hostile document is millions of empty objects. */
-const MAX_TOKENS = 20_000;
+/**
+ * A real document has a few thousand characters outside its strings, a few hundred strings and no escape. A
+ * hostile one is millions of empty objects, one number of a million digits, or nothing but backslashes.
+ */
+const MAX_OUTSIDE_STRINGS = 256 * 1024;
+const MAX_STRINGS = 8192;
+const MAX_ESCAPES = 8192;
 const MAX_DEPTH = 8;
-const STRUCTURE = /[[\]{},:]/g;
 /** UINT64 fields do not fit a double: integers of 16 digits or more are read as decimal strings. */
-const LARGE_INTEGER = /(?<![\d.eE+-])[1-9]\d{15,}(?![\d.eE])/g;
+const LARGE_INTEGER = /(?<![\d.eE+-])[1-9]\d{15,19}(?![\d.eE])/g;
 const FORMAT_FIELD = new RegExp(`"format"\\s*:\\s*"${EVIDENCE_FORMAT}"`);
 
 /**
- * The document as an object. Bytes, then tokens are bounded before anything is built from them.
+ * The document as an object. Bytes, then structure are bounded before anything is built from them.
  *
  * @throws {NotEvidenceError}
  * @throws {Refusal} `evidence-too-large`, or `evidence-malformed` for an evidence file that is not strict JSON
@@ -32,8 +36,8 @@ export function parseEvidenceJson(input: Uint8Array | string): JsonObject {
   if (input.length > MAX_EVIDENCE_BYTES)
     throw new Refusal('evidence-too-large', `the document is longer than ${MAX_EVIDENCE_BYTES} bytes`);
   const text = typeof input === 'string' ? input : decodeUtf8(input);
-  const { tokens, rewritten } = scan(text);
-  if (tokens > MAX_TOKENS) return refuseOversized(text);
+  const rewritten = quoteLargeIntegers(text);
+  if (rewritten === undefined) return refuseOversized(text);
   const document = parseObject(text, rewritten);
   if (document.format !== EVIDENCE_FORMAT)
     throw new NotEvidenceError(`expected an object with "format": "${EVIDENCE_FORMAT}"`);
@@ -48,29 +52,40 @@ function decodeUtf8(bytes: Uint8Array): string {
   }
 }
 
-/** Walks from string to string: what is inside quotes is neither counted nor touched. */
-function scan(text: string): { tokens: number; rewritten: string } {
+/** Walks from string to string and touches only what is outside; undefined when it is past a bound. */
+function quoteLargeIntegers(text: string): string | undefined {
   const parts: string[] = [];
-  let tokens = 0;
-  for (let position = 0; position < text.length && tokens <= MAX_TOKENS; ) {
+  let outsideLength = 0;
+  let escapes = 0;
+  for (let position = 0; position < text.length; ) {
     const quote = text.indexOf('"', position);
     const outside = text.slice(position, quote === -1 ? text.length : quote);
-    tokens += outside.match(STRUCTURE)?.length ?? 0;
+    outsideLength += outside.length;
+    if (outsideLength > MAX_OUTSIDE_STRINGS || parts.length > 2 * MAX_STRINGS) return undefined;
     parts.push(outside.replace(LARGE_INTEGER, '"$&"'));
-    position = quote === -1 ? text.length : endOfString(text, quote);
-    if (quote !== -1) parts.push(text.slice(quote, position));
+    if (quote === -1) break;
+    const string = endOfString(text, { quote, maxEscapes: MAX_ESCAPES - escapes });
+    if (string === undefined) return undefined;
+    escapes += string.escapes;
+    position = string.end;
+    parts.push(text.slice(quote, position));
   }
-  return { tokens, rewritten: parts.join('') };
+  return parts.join('');
 }
 
-function endOfString(text: string, start: number): number {
-  const CLOSING = /["\\]/g;
-  CLOSING.lastIndex = start + 1;
-  for (let found = CLOSING.exec(text); found !== null; found = CLOSING.exec(text)) {
-    if (found[0] === '"') return found.index + 1;
-    CLOSING.lastIndex = found.index + 2;
+function endOfString(
+  text: string,
+  { quote, maxEscapes }: { quote: number; maxEscapes: number },
+): { end: number; escapes: number } | undefined {
+  const closingOrEscape = /["\\]/g;
+  closingOrEscape.lastIndex = quote + 1;
+  for (let escapes = 0; escapes <= maxEscapes; escapes += 1) {
+    const found = closingOrEscape.exec(text);
+    if (found === null) return { end: text.length, escapes };
+    if (found[0] === '"') return { end: found.index + 1, escapes };
+    closingOrEscape.lastIndex = found.index + 2;
   }
-  return text.length;
+  return undefined;
 }
 
 function parseObject(text: string, rewritten: string): JsonObject {
@@ -99,6 +114,6 @@ function isLaxEvidence(text: string): boolean {
 
 function refuseOversized(text: string): never {
   if (FORMAT_FIELD.test(text))
-    throw new Refusal('evidence-too-large', `the document has more than ${MAX_TOKENS} tokens`);
+    throw new Refusal('evidence-too-large', 'the document has more structure than any evidence');
   throw new NotEvidenceError('not an evidence file');
 }

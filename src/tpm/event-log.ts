@@ -41,13 +41,13 @@ const NO_PCR = 0xffff_ffff;
  */
 export function parseEventLog(bytes: Uint8Array, limits: EventLogLimits = EVENT_LOG_LIMITS): EventLog {
   if (bytes.length > limits.maxBytes)
-    throw new TpmFormatError('log-too-large', `${bytes.length} bytes, at most ${limits.maxBytes}`);
+    throw new TpmFormatError('log-too-large', `event log: ${bytes.length} bytes, at most ${limits.maxBytes}`);
   const reader = new StructureReader(bytes, 'event log', 'little');
   const hashes = readHeader(reader);
   const events: LogEvent[] = [];
   while (reader.remaining > 0) {
     if (events.length === limits.maxEvents)
-      throw new TpmFormatError('log-too-large', `more than ${limits.maxEvents} events`);
+      throw new TpmFormatError('log-too-large', `event log: more than ${limits.maxEvents} events`);
     events.push(readEvent(reader, hashes));
   }
   return { hashes, events };
@@ -72,7 +72,7 @@ function readHeader(reader: StructureReader): HashAlgorithm[] {
 
 function refuseHeader(reader: StructureReader, pcr: number): never {
   if (pcr >= PCR_COUNT) reader.invalid('it does not begin with a Spec ID event');
-  throw new TpmFormatError('log-sha1-format', 'the log does not begin with "Spec ID Event03"');
+  throw new TpmFormatError('log-sha1-format', 'event log: it does not begin with "Spec ID Event03"');
 }
 
 /** TCG_EfiSpecIDEvent after its signature (10.4.5.1). */
