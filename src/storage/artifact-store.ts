@@ -4,8 +4,13 @@ import type { FileHandle } from 'node:fs/promises';
 import { lstat, mkdir, open, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import {
+  openTemporaryFile,
+  sweepTemporaryFiles,
+  syncFolder,
+  type TemporaryFile,
+} from '../core/durable-file.ts';
 import { CodedError, messageOf } from '../core/errors.ts';
-import { openTemporaryFile, sweepTemporaryFiles, syncFolder, type TemporaryFile } from './durable-file.ts';
 
 export type ArtifactStoreCode =
   | 'artifact-name-invalid'

@@ -3,7 +3,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Clock } from '../../core/clock.ts';
-import { sweepTemporaryFiles, writeFileDurably } from '../../storage/durable-file.ts';
+import { sweepTemporaryFiles, writeFileDurably } from '../../core/durable-file.ts';
 import {
   type KeyKind,
   parsePrivateKey,

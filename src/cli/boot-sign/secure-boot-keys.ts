@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import type { Writable } from 'node:stream';
 import { asciiBytes } from '../../core/bytes.ts';
+import { writeFileDurably } from '../../core/durable-file.ts';
 import { CodedError } from '../../core/errors.ts';
-import { createFile } from '../../signing/durable-file.ts';
 import {
   type RepositoryLayout,
   type SecureBootKey,
@@ -28,9 +28,19 @@ export async function createSecureBootKeys(layout: RepositoryLayout, passphrase:
     const files = secureBootFiles(layout, name);
     const pair = await createSecureBootPair(`Bootward Secure Boot ${name}`);
     const pem = asciiBytes(new X509Certificate(pair.certificate).toString());
-    await createFile({ path: files.key, bytes: await encrypt(pair.privateKey, passphrase), mode: 0o600 });
-    await createFile({ path: files.certificate, bytes: pem, mode: 0o644 });
-    await createFile({ path: files.certificateDer, bytes: pair.certificate, mode: 0o644 });
+    await writeFileDurably({
+      path: files.key,
+      contents: await encrypt(pair.privateKey, passphrase),
+      mode: 0o600,
+      replace: false,
+    });
+    await writeFileDurably({ path: files.certificate, contents: pem, mode: 0o644, replace: false });
+    await writeFileDurably({
+      path: files.certificateDer,
+      contents: pair.certificate,
+      mode: 0o644,
+      replace: false,
+    });
   }
 }
 

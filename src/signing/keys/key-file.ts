@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { writeFileDurably } from '../../core/durable-file.ts';
 import { systemRandom } from '../../core/random.ts';
-import { createFile } from '../durable-file.ts';
 import { createKeySigner, type Signer } from '../signer.ts';
 import {
   decryptKey,
@@ -26,7 +26,12 @@ export async function createKeyFile(input: {
   const { privateKey } = generateKeyPairSync('ed25519');
   const encrypted = await encryptKey({ ...input, privateKey, random: systemRandom });
   try {
-    await createFile({ path: input.path, bytes: encodeEncryptedKey(encrypted), mode: 0o600 });
+    await writeFileDurably({
+      path: input.path,
+      contents: encodeEncryptedKey(encrypted),
+      mode: 0o600,
+      replace: false,
+    });
   } catch (cause) {
     if (!isErrno(cause, 'EEXIST')) throw cause;
     throw new KeyError('key-file-exists', `${input.path} is already there and stays as it is`, { cause });

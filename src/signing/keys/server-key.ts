@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { asciiBytes } from '../../core/bytes.ts';
-import { createFile } from '../durable-file.ts';
+import { writeFileDurably } from '../../core/durable-file.ts';
 import { keyIdOf, type TufKey, tufKeyOf } from '../ed25519.ts';
 import { KeyError } from './key-error.ts';
 import { isErrno } from './key-file.ts';
@@ -28,7 +28,7 @@ export async function loadOrCreateServerKey(path: string): Promise<ServerKey> {
 async function createServerKey(path: string): Promise<ServerKey> {
   const pem = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' });
   try {
-    await createFile({ path, bytes: asciiBytes(pem.toString()), mode: 0o600 });
+    await writeFileDurably({ path, contents: asciiBytes(pem.toString()), mode: 0o600, replace: false });
   } catch (error) {
     if (!isErrno(error, 'EEXIST')) throw error;
   }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { open, readFile } from 'node:fs/promises';
+import { writeFileDurably } from '../../core/durable-file.ts';
 import { type ArtifactReference, referenceOf, verifyArtifact } from '../artifact.ts';
-import { createFile } from '../durable-file.ts';
 import { isErrno } from '../keys/key-file.ts';
 import { artifactFile, type RepositoryLayout } from './layout.ts';
 import { RepositoryError } from './repository-error.ts';
@@ -12,7 +12,12 @@ const CHUNK_BYTES = 1024 * 1024;
 export async function storeArtifact(layout: RepositoryLayout, bytes: Uint8Array): Promise<ArtifactReference> {
   const reference = referenceOf(bytes);
   try {
-    await createFile({ path: artifactFile(layout, reference.sha256), bytes, mode: 0o644 });
+    await writeFileDurably({
+      path: artifactFile(layout, reference.sha256),
+      contents: bytes,
+      mode: 0o644,
+      replace: false,
+    });
   } catch (error) {
     if (!isErrno(error, 'EEXIST')) throw error;
     await verifyStoredArtifact(layout, reference);

@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { replaceFile } from '../durable-file.ts';
+import { writeFileDurably } from '../../core/durable-file.ts';
 import { rootFile } from '../tuf/root.ts';
 import { type TrustedMetadata, verifyMetadata } from '../tuf/verify-metadata.ts';
 import { type RepositoryChange, verifyChange } from '../tuf/write-repository.ts';
@@ -54,5 +54,10 @@ export async function saveChange(
   const trustedRoot = stored?.trustedRoot ?? firstRoot ?? new Uint8Array();
   verifyChange({ trustedRoot, files: stored?.files ?? new Map(), change, nowMs });
   for (const { name, bytes } of change)
-    await replaceFile({ path: join(layout.metadata, name), bytes, mode: 0o644 });
+    await writeFileDurably({
+      path: join(layout.metadata, name),
+      contents: bytes,
+      mode: 0o644,
+      replace: true,
+    });
 }

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { asciiBytes } from '../../core/bytes.ts';
+import { writeFileDurably } from '../../core/durable-file.ts';
 import { messageOf } from '../../core/errors.ts';
 import { isJsonObject, parseStrictJson } from '../../core/strict-json.ts';
-import { createFile } from '../durable-file.ts';
 import type { Expiry } from '../tuf/write-repository.ts';
 import type { RepositoryLayout } from './layout.ts';
 import { RepositoryError } from './repository-error.ts';
@@ -24,7 +24,7 @@ const DAY_MS = 86_400_000;
 export async function saveSettings(layout: RepositoryLayout, settings: RepositorySettings): Promise<void> {
   const { offlineDays, onlineDays } = settings;
   const text = `${JSON.stringify({ format: FORMAT, offlineDays, onlineDays }, null, 2)}\n`;
-  await createFile({ path: layout.settings, bytes: asciiBytes(text), mode: 0o644 });
+  await writeFileDurably({ path: layout.settings, contents: asciiBytes(text), mode: 0o644, replace: false });
 }
 
 /** @throws {RepositoryError} `repository-missing`, `repository-settings-invalid` */

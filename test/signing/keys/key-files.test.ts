@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { asciiBytes } from '../../../src/core/bytes.ts';
-import { createFile, replaceFile } from '../../../src/signing/durable-file.ts';
 import { publicKeyOf } from '../../../src/signing/ed25519.ts';
 import { MIN_SCRYPT_LOG_N } from '../../../src/signing/keys/encrypted-key.ts';
 import { createKeyFile, loadKeyFile, openKeyFile } from '../../../src/signing/keys/key-file.ts';
@@ -90,31 +89,5 @@ describe('a server key', () => {
     await loadOrCreateServerKey(path);
     await chmod(path, mode);
     await expect(loadOrCreateServerKey(path)).rejects.toMatchObject({ code: 'key-file-exposed' });
-  });
-});
-
-describe('a durable write', () => {
-  it('replaces a file whole and leaves nothing beside it', async () => {
-    await replaceFile({ path, bytes: asciiBytes('old'), mode: 0o600 });
-    await replaceFile({ path, bytes: asciiBytes('new'), mode: 0o600 });
-    expect(await readFile(path, 'utf8')).toBe('new');
-    expect(await readdir(folder)).toEqual(['key']);
-  });
-
-  it('that must not replace leaves what is there', async () => {
-    await createFile({ path, bytes: asciiBytes('old'), mode: 0o600 });
-    await expect(createFile({ path, bytes: asciiBytes('new'), mode: 0o600 })).rejects.toMatchObject({
-      code: 'EEXIST',
-    });
-    expect(await readFile(path, 'utf8')).toBe('old');
-    expect(await readdir(folder)).toEqual(['key']);
-  });
-
-  it('that fails leaves neither a file nor a temporary one', async () => {
-    const missing = join(folder, 'missing', 'key');
-    await expect(replaceFile({ path: missing, bytes: asciiBytes('x'), mode: 0o600 })).rejects.toMatchObject({
-      code: 'ENOENT',
-    });
-    expect(await readdir(folder)).toEqual([]);
   });
 });

@@ -3,7 +3,7 @@ import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { sweepTemporaryFiles, writeFileDurably } from '../../src/storage/durable-file.ts';
+import { sweepTemporaryFiles, writeFileDurably } from '../../src/core/durable-file.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
 
 const WRITER = fileURLToPath(new URL('./write-durably.ts', import.meta.url));

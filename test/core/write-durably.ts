@@ -1,5 +1,5 @@
 // Run by durable-file.test.ts as a process of its own, killed at a chosen system call.
-import { sweepTemporaryFiles, writeFileDurably } from '../../src/storage/durable-file.ts';
+import { sweepTemporaryFiles, writeFileDurably } from '../../src/core/durable-file.ts';
 
 const [folder = '', replace = ''] = process.argv.slice(2);
 await sweepTemporaryFiles(folder);
