@@ -1,6 +1,7 @@
-import { createHash } from 'node:crypto';
-import { bytesEqual } from '../core/bytes.ts';
+import { hash as digestOf } from 'node:crypto';
+import { bytesEqual, concatBytes } from '../core/bytes.ts';
 import { messageOf } from '../core/errors.ts';
+import type { HashAlgorithm } from '../tpm/algorithms.ts';
 import { parseTpmsAttest, type QuoteAttest } from '../tpm/attest.ts';
 import type { PcrSelection } from '../tpm/pcr-selection.ts';
 import type { AttestationKey } from './attestation-key.ts';
@@ -94,19 +95,24 @@ function verifySelection(
 function verifyPcrDigest(quote: QuoteAttest, given: { ak: AttestationKey; claimedPcrs: PcrValues }): void {
   const { ak, claimedPcrs } = given;
   requireNoUnquoted(quote.selections, claimedPcrs);
-  const digest = createHash(ak.publicArea.scheme.hash?.name ?? '');
-  for (const { hash, pcrs } of quote.selections)
-    for (const pcr of pcrs) {
-      const value = claimedPcrs.get(hash.name)?.get(pcr);
-      if (value?.length !== hash.size)
-        throw new Refusal(
-          'pcr-value-missing',
-          `PCR ${pcr} of ${hash.name}: quoted, but no ${hash.size}-byte value came`,
-        );
-      digest.update(value);
-    }
-  if (!bytesEqual(digest.digest(), quote.pcrDigest))
+  const values = quote.selections.flatMap(({ hash, pcrs }) =>
+    pcrs.map((pcr) => quotedValue(claimedPcrs, { hash, pcr })),
+  );
+  const digest = digestOf(ak.publicArea.scheme.hash?.name ?? '', concatBytes(...values), 'buffer');
+  if (!bytesEqual(digest, quote.pcrDigest))
     throw new Refusal('pcr-digest-mismatch', 'quote: the PCR values sent are not the ones that were quoted');
+}
+
+function quotedValue(
+  claimedPcrs: PcrValues,
+  { hash, pcr }: { hash: HashAlgorithm; pcr: number },
+): Uint8Array {
+  const value = claimedPcrs.get(hash.name)?.get(pcr);
+  if (value?.length === hash.size) return value;
+  throw new Refusal(
+    'pcr-value-missing',
+    `PCR ${pcr} of ${hash.name}: quoted, but no ${hash.size}-byte value came`,
+  );
 }
 
 function requireNoUnquoted(selections: readonly PcrSelection[], claimedPcrs: PcrValues): void {

@@ -45,8 +45,7 @@ function encodeSelection({ hash, pcrs }: PcrSelection): Uint8Array {
 
 function bitsOf(mask: Uint8Array): number[] {
   const out: number[] = [];
-  mask.forEach((byte, index) => {
-    for (let bit = 0; bit < 8; bit += 1) if (byte & (1 << bit)) out.push(8 * index + bit);
-  });
+  for (let bit = 0; bit < 8 * mask.length; bit += 1)
+    if (((mask[bit >> 3] ?? 0) >> (bit & 7)) & 1) out.push(bit);
   return out;
 }
