@@ -1,7 +1,7 @@
 # The two commands that matter: `make demo` and `make test`. Both install what they need.
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 BIOME := node_modules/@biomejs/cli-linux-$(shell uname -m | sed 's/x86_64/x64/; s/aarch64/arm64/')/biome
-SHELL_FILES = $(shell git ls-files 'agent/*' 'images/**/init' '*.sh' | grep -v '\.md$$')
+SHELL_FILES = $(shell git grep -l '^#!/bin/sh' -- agent images setup .ci)
 .DEFAULT_GOAL := help
 .PHONY: help demo test check static bench images clean debian format
 
@@ -26,7 +26,7 @@ check: static
 static: node_modules debian
 	$(BIOME) check --error-on-warnings .
 	tsc --noEmit
-	shellcheck -s sh $(SHELL_FILES)
+	shellcheck -x -s sh $(SHELL_FILES)
 
 bench: images
 	node test/bench/run.ts

@@ -13,6 +13,7 @@ interface ProblemKind {
 export const PROBLEMS = {
   'request-invalid': { status: 400, title: 'The request is not what this call expects' },
   'client-certificate-missing': { status: 401, title: 'This call needs the ephemeral client certificate' },
+  'upload-interrupted': { status: 400, title: 'The upload broke off' },
   'grant-missing': { status: 401, title: 'This call needs a grant' },
   'grant-invalid': { status: 401, title: 'The grant is not one of ours' },
   'grant-expired': { status: 401, title: 'The grant has expired' },

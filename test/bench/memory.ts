@@ -3,24 +3,19 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { download, type Measurement, residentMegabytesOf } from './bench-process.ts';
 import { createBenchWorld, startBenchServer } from './bench-world.ts';
+import { installCopy } from './installed-copy.ts';
 
 const DOWNLOADS = 20;
-
-/** As installed when it was built; from source, Node's type stripping takes some 30 MB more. */
-const BUILT = fileURLToPath(new URL('../../dist/cli/boot-server.js', import.meta.url));
-const SOURCE = fileURLToPath(new URL('../../src/cli/boot-server.ts', import.meta.url));
-const MAIN = existsSync(BUILT) ? BUILT : SOURCE;
 
 /** Resident memory of the whole server when idle, and of the delivery path under twenty downloads at once. */
 export async function benchMemory(): Promise<Measurement[]> {
   return [
     {
-      name: `idle server, MB (${MAIN === BUILT ? 'built' : 'from source'})`,
+      name: 'idle server, MB (installed package)',
       value: (await idleMegabytes()).toFixed(0),
       aim: '≤ 130',
     },
@@ -37,18 +32,21 @@ export async function benchMemory(): Promise<Measurement[]> {
   ];
 }
 
-/** The second start, as an installed server runs: the first also makes certificates. */
+/** The second start: the first also makes certificates. */
 async function idleMegabytes(): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), 'bootward-bench-'));
+  const copy = await installCopy();
   try {
-    await startedServerMegabytes(folder);
-    return await startedServerMegabytes(folder);
+    const program = join(copy, 'bin', 'boot-server.mjs');
+    await startedServerMegabytes(program, folder);
+    return await startedServerMegabytes(program, folder);
   } finally {
     await rm(folder, { recursive: true, force: true });
+    await rm(dirname(copy), { recursive: true, force: true });
   }
 }
 
-async function startedServerMegabytes(folder: string): Promise<number> {
+async function startedServerMegabytes(program: string, folder: string): Promise<number> {
   const socket = join(folder, 'operators.sock');
   const environment = {
     BOOTWARD_DATA_DIR: folder,
@@ -56,7 +54,7 @@ async function startedServerMegabytes(folder: string): Promise<number> {
     BOOTWARD_FIRMWARE_PORT: '0',
     BOOTWARD_AGENTS_PORT: '0',
   };
-  const server = spawn(process.execPath, [MAIN], {
+  const server = spawn(process.execPath, [program], {
     env: { ...process.env, ...environment },
     stdio: 'ignore',
   });
