@@ -10,7 +10,7 @@ import type { Finding } from './reasons.ts';
 type Candidates = (data: Uint8Array) => (Uint8Array | undefined)[];
 
 const wholeData: Candidates = (data) => [data];
-/** OVMF and others hash the variable's content only, where the profile wants the whole structure. */
+/** Real firmware, old and new, may hash a variable's content only where the profile wants the whole structure. */
 const dataOrContent: Candidates = (data) => [data, uefiVariableContent(data)];
 /** shim before 15.5 logs one byte more than it hashed (google/go-attestation issue 157). */
 const dataOrAllButLast: Candidates = (data) => [data, data.subarray(0, -1)];
@@ -23,7 +23,7 @@ const COVERED: ReadonlyMap<number, Candidates> = new Map([
   [EVENT_TYPE.EV_SEPARATOR, wholeData],
   [EVENT_TYPE.EV_EFI_ACTION, wholeData],
   [EVENT_TYPE.EV_EFI_GPT_EVENT, wholeData],
-  [EVENT_TYPE.EV_EFI_VARIABLE_DRIVER_CONFIG, wholeData],
+  [EVENT_TYPE.EV_EFI_VARIABLE_DRIVER_CONFIG, dataOrContent],
   [EVENT_TYPE.EV_EFI_VARIABLE_BOOT, dataOrContent],
   [EVENT_TYPE.EV_EFI_VARIABLE_BOOT2, dataOrContent],
   [EVENT_TYPE.EV_EFI_VARIABLE_AUTHORITY, dataOrAllButLast],

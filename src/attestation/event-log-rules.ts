@@ -94,24 +94,28 @@ function checkSeparator({ pcr, type, data }: LogEvent): Finding[] {
   ];
 }
 
-/** Firmware separates each of PCR 0–7 exactly once, before it starts what it loaded (PFP, section 2.3.4). */
+/**
+ * Firmware separates each of PCR 0–7 exactly once, before it starts what it loaded (PFP, section 2.3.4).
+ * Some real firmware separates PCR 7 only; what separates any other PCR must separate all of them.
+ */
 function countSeparators(input: {
   quoted: readonly LogEvent[];
   quotedPcrs: readonly number[];
   policyPcrs: readonly number[];
 }): Finding[] {
   const { quoted, quotedPcrs, policyPcrs } = input;
+  const separators = quoted.filter(({ type }) => type === EVENT_TYPE.EV_SEPARATOR);
+  const separatesAll = separators.some(({ pcr }) => pcr < LAST_FIRMWARE_PCR);
   return quotedPcrs
     .filter((pcr) => pcr <= LAST_FIRMWARE_PCR)
     .flatMap((pcr): Finding[] => {
-      const count = quoted.filter(
-        (event) => event.pcr === pcr && event.type === EVENT_TYPE.EV_SEPARATOR,
-      ).length;
+      const count = separators.filter((event) => event.pcr === pcr).length;
       if (count > 1)
         return [
           { code: 'event-log-separator-duplicate', message: `PCR ${pcr}: ${count} separators, expected one` },
         ];
-      if (count === 0 && policyPcrs.includes(pcr))
+      const isDue = policyPcrs.includes(pcr) && (pcr === LAST_FIRMWARE_PCR || separatesAll);
+      if (count === 0 && isDue)
         return [
           { code: 'event-log-separator-missing', message: `PCR ${pcr}: no separator in the event log` },
         ];

@@ -47,7 +47,7 @@ function predictPcr11(sections: Stage0Measurements['sections']): Uint8Array {
 }
 
 /** TPM2_PCR_Extend in the SHA-256 bank (Part 1, section 17.2). */
-export function extend(value: Uint8Array, digest: Uint8Array): Uint8Array {
+function extend(value: Uint8Array, digest: Uint8Array): Uint8Array {
   return sha256(value, digest);
 }
 

@@ -219,6 +219,13 @@ describe('what an NV index holds', () => {
     expect(codeOf(() => verify({ certificate: wrap(certificate) }))).toBe('ek-certificate-malformed');
   });
 
+  it('E11b a key as id-RSAESOAEP gets a named refusal, never a fault', () => {
+    const rsaEncryption = Buffer.from('06092a864886f70d010101', 'hex');
+    const altered = Buffer.from(certificate);
+    altered[altered.indexOf(rsaEncryption) + rsaEncryption.length - 1] = 0x07;
+    expect(codeOf(() => verify({ certificate: altered }))).toBe('ek-certificate-key-unsupported');
+  });
+
   it('E12 every altered byte gets an answer', () => {
     for (let offset = 0; offset < certificate.length; offset += 7) {
       const altered = Uint8Array.from(certificate);

@@ -298,6 +298,13 @@ describe('separators', () => {
     expect(codesUnderOwnQuote(without(isSeparator(pcr)))).toEqual(['event-log-separator-missing']);
   });
 
+  it('L17 takes a log that separates PCR 7 only, as some real firmware writes it', () => {
+    const log = without(({ pcr, type }) => type === EVENT_TYPE.EV_SEPARATOR && pcr < 7);
+    expect(codesUnderOwnQuote(log)).toEqual([]);
+    const none = without(({ type }) => type === EVENT_TYPE.EV_SEPARATOR);
+    expect(codesUnderOwnQuote(none)).toEqual(['event-log-separator-missing']);
+  });
+
   it('L18 refuses a separator that reports an error', () => {
     expect(codesUnderOwnQuote(replaced(isSeparator(5), { data: Uint8Array.of(1, 0, 0, 0) }))).toEqual([
       'event-log-separator-invalid',

@@ -20,7 +20,6 @@ const REFUSED: Readonly<Record<string, string[]>> = {
   'debian-10.bin': ['event-log-sha1-format'],
   'event-uefi-sha1-log.bin': ['event-log-sha1-format'],
   short_no_action_eventlog: ['event-log-sha1-format'],
-  sb_cert_eventlog: ['event-log-separator-missing'],
   'event.bin': ['event-log-separator-missing'],
   'event-uefiservices.bin': ['event-log-separator-missing'],
   'event-uefiaction.bin': ['event-log-separator-missing'],
