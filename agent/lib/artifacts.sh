@@ -22,21 +22,26 @@ fetch_release() {
     "$fact_identity" "$fact_admission" "$fact_state" >"$release/verdict"
 }
 
-# The verdict chooses among listed releases; what a release is, only the release keys say.
+# The verdict chooses among listed releases; what a release is, only the release keys say. A fact of a
+# target is its length, hash, version, architecture and name.
 release_find_listing() {
-  jq -er --arg target "channels/$release_channel/$release_version.json" --arg digest "$release_digest" \
-    --argjson version "$release_version" --arg architecture "$(machine_architecture)" --argjson limit "$MAX_MANIFEST_BYTES" '
-    .targets[$target] | select(.hashes == {sha256: $digest} and (.length | type == "number" and . >= 1 and . <= $limit)
-      and (.custom | .version == $version and .architecture == $architecture and (.name | type) == "string"))
-    | "\(.length) \(.custom.name)"' "$tuf/channel-$release_channel.signed" >"$release/listing" 2>/dev/null ||
-    stop release-not-listed "The release keys list no version $release_version of channel $release_channel for $(machine_architecture) machines with the digest that the server gives."
-  read -r listed_length listed_name <"$release/listing"
+  architecture=$(machine_architecture)
+  tuf_fact "$channel_role" target "channels/$release_channel/$release_version.json" || release_not_listed
+  read -r listed_length listed_digest listed_version listed_architecture listed_name <<EOF
+$fact
+EOF
+  [ "$listed_digest $listed_version $listed_architecture" = "$release_digest $release_version $architecture" ] &&
+    [ "$listed_length" -le "$MAX_MANIFEST_BYTES" ] || release_not_listed
+}
+
+release_not_listed() {
+  stop release-not-listed "The release keys list no version $release_version of channel $release_channel for $architecture machines with the digest that the server gives."
 }
 
 # The manifest says of itself what the metadata says of it, in words that mean one thing (docs/protocol.md).
 release_check_manifest() {
   jq -er -s --arg channel "$release_channel" --argjson version "$release_version" \
-    --arg architecture "$(machine_architecture)" --arg name "$listed_name" '
+    --arg architecture "$architecture" --arg name "$listed_name" '
     def artifact: keys == ["length", "sha256"] and (.sha256 | test("^[0-9a-f]{64}$"))
       and (.length | type == "number" and . == floor and . >= 1 and . <= 4294967295);
     def printable: explode | all(. >= 32 and . <= 126);
@@ -44,9 +49,9 @@ release_check_manifest() {
       and .version == $version and .architecture == $architecture and .name == $name and (.name | printable)
       and (.cmdline | printable and length <= 2047) and (.handover | test("^[a-z-]{1,16}$"))
       and (.kernel | artifact) and (.initramfs | artifact))
-    | "\(.kernel.sha256) \(.kernel.length) \(.initramfs.sha256) \(.initramfs.length)", .handover, .name, .cmdline' \
+    | "\(.kernel.sha256) \(.kernel.length) \(.initramfs.sha256) \(.initramfs.length)", .handover, .name, .cmdline, (.name | tojson)' \
     "$release/manifest.json" >"$release/parts" 2>/dev/null ||
-    stop manifest-invalid "The release manifest is not what the metadata lists for this $(machine_architecture) machine."
+    stop manifest-invalid "The release manifest is not what the metadata lists for this $architecture machine."
   mark manifest "channel=$release_channel" "version=$release_version" "digest=$release_digest"
   say "Release: $listed_name"
 }

@@ -44,7 +44,8 @@ attest_require_challenge() {
 attest_refused() {
   http_answered "the evidence"
   http_problem
-  attest_show_reasons "$http_out"
+  attest_judge "$http_out"
+  attest_show_reasons
   case $problem_code in
     evidence-held) await evidence-held "The server holds this boot until an operator has looked at it." ;;
     evidence-refused)
@@ -56,8 +57,7 @@ attest_refused() {
 
 # Slow TPMs and restarted servers are no fault of what was booted.
 attest_came_late() {
-  jq -e '.reasons | length > 0 and all(.code == "challenge-expired" or .code == "challenge-unknown")' \
-    "$http_out" >/dev/null 2>&1
+  case $refused_for in challenge-expired | challenge-unknown) ;; *) return 1 ;; esac
 }
 
 attest_no_release() {
@@ -67,30 +67,40 @@ attest_no_release() {
   await no-release "This machine is accepted, but its channel lists no release: $problem_detail"
 }
 
-# attest_show_reasons FILE: one marker and one sentence for each reason and note
+# attest_judge FILE: what was granted, or an empty line, and then each reason and note; in $attest/judged.
+attest_judge() {
+  jq -r 'def word: tostring | select(test("^[A-Za-z0-9_.-]{1,4096}$"));
+    (if .verdict == "accept" then [.facts.identity, .facts.admission, .facts.state, .release.channel,
+      (.release.version | select(type == "number" and . == floor and . >= 1 and . <= 9007199254740991)),
+      .release.digest, .grant | word] | select(length == 7) | join(" ") else "" end),
+    ({reason: (.reasons // []), note: (.notes // [])} | to_entries[] | .key as $kind | .value[]
+      | "\($kind) \(.code | word) \(.message | tostring | gsub("[\n\r]"; " "))")' "$1" >"$attest/judged" 2>/dev/null ||
+    attest_not_understood
+}
+
+# One marker and one sentence for each; the last reason stays in refused_for.
 attest_show_reasons() {
-  jq -r '((.reasons // [])[] | {kind: "reason", code, message}), ((.notes // [])[] | {kind: "note", code, message})
-    | "\(.kind) \(.code | tostring | gsub("[^a-z0-9-]"; "") | .[:64]) \(.message | tostring | gsub("[\n\r]"; " "))"' \
-    "$1" 2>/dev/null >"$BOOTWARD_RUN/reasons"
-  while read -r reason_kind reason_code reason_message; do
-    mark "$reason_kind" "code=$reason_code"
-    say "The server says: $reason_message"
-  done <"$BOOTWARD_RUN/reasons"
+  refused_for=
+  {
+    read -r _
+    while read -r reason_kind reason_code reason_message; do
+      [ "$reason_kind" != reason ] || refused_for=$reason_code
+      mark "$reason_kind" "code=$reason_code"
+      say "The server says: $reason_message"
+    done
+  } <"$attest/judged"
 }
 
 attest_read_verdict() {
-  jq -er 'select(.verdict == "accept") | [.facts.identity, .facts.admission, .facts.state,
-      .release.channel, (.release.version | select(type == "number" and . == floor and . >= 1 and . <= 9007199254740991) | tostring),
-      .release.digest, .grant] | select(all(length >= 1 and length <= 4096 and test("^[A-Za-z0-9_.-]+$"))) | join(" ")' \
-    "$attest/verdict" >"$attest/accepted" 2>/dev/null || attest_not_understood
-  read -r fact_identity fact_admission fact_state release_channel release_version release_digest grant <"$attest/accepted"
+  attest_judge "$attest/verdict"
+  read -r fact_identity fact_admission fact_state release_channel release_version release_digest grant <"$attest/judged"
   case $release_channel in -* | *- | *[!a-z0-9-]* | ?????????????????????????????????*) attest_not_understood ;; esac
-  is_hex "$release_digest" 64 || attest_not_understood
+  is_count "$release_version" && is_hex "$release_digest" 64 && [ -n "$grant" ] || attest_not_understood
   printf 'Authorization: Bearer %s' "$grant" >"$attest/authorization"
   mark verdict verdict=accept "identity=$fact_identity" "admission=$fact_admission" "state=$fact_state" \
     "channel=$release_channel" "version=$release_version"
-  attest_show_reasons "$attest/verdict"
-  rm -f "$attest/verdict" "$attest/accepted"
+  attest_show_reasons
+  rm -f "$attest/verdict" "$attest/judged"
 }
 
 attest_not_understood() {

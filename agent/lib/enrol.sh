@@ -14,56 +14,58 @@ enrol() {
 }
 
 enrol_request() {
-  tpm_read_ek_certificate
-  : >"$enrolment/certificate.b64"
-  [ ! -e "$ek_certificate" ] || base64_of "$ek_certificate" >"$enrolment/certificate.b64"
-  jq -cjn --arg public "$(base64_of "$tpm/ek.pub")" --rawfile certificate "$enrolment/certificate.b64" \
-    --arg akPublic "$(base64_of "$tpm/ak.pub")" --argjson hints "$(enrol_hints)" \
-    '{eks: [{$public} + if $certificate == "" then {} else {$certificate} end], $akPublic, $hints}' >"$enrolment/request"
+  enrol_certificate=
+  [ ! -e "$ek_certificate" ] || enrol_certificate=",\"certificate\":\"$(base64_of "$ek_certificate")\""
+  printf '{"eks":[{"public":"%s"%s}],"akPublic":"%s","hints":{"mac":"%s","serial":"%s","product":"%s"}}' \
+    "$(base64_of "$tpm/ek.pub")" "$enrol_certificate" "$(base64_of "$tpm/ak.pub")" \
+    "$(enrol_hint /sys/class/net/[!l]*/address)" "$(enrol_hint /sys/class/dmi/id/product_serial)" \
+    "$(enrol_hint /sys/class/dmi/id/product_name)" >"$enrolment/request"
   http_json POST /v1/enrolments "$enrolment/offer" "$enrolment/request"
   http_require 201 "the enrolment"
-  enrolment_id=$(jq -er '.id | strings' "$enrolment/offer" 2>/dev/null) || enrolment_id=
-  case $enrolment_id in '' | *[!A-Za-z0-9_-]*) enrol_not_understood ;; esac
+  # One credential, for the one EK that was shown.
+  jq -er --arg fingerprint "$ek_fingerprint" 'select(.id | test("^[A-Za-z0-9_-]{1,64}$")) | .id as $id
+    | .credentials | select(length == 1 and .[0].ekFingerprint == $fingerprint) | .[0]
+    | "\($id) \(.credentialBlob) \(.encryptedSecret)"' "$enrolment/offer" >"$enrolment/credential" 2>/dev/null ||
+    enrol_not_understood
+  read -r enrolment_id enrol_blob enrol_secret <"$enrolment/credential"
+  if ! base64_decode "$enrol_blob" "$enrolment/blob" || ! base64_decode "$enrol_secret" "$enrolment/encrypted-secret"; then
+    enrol_not_understood
+  fi
 }
 
-# Hints help a person to find the machine. They prove nothing.
-enrol_hints() {
-  jq -cn --arg mac "$(enrol_hint /sys/class/net/[!l]*/address)" \
-    --arg serial "$(enrol_hint /sys/class/dmi/id/product_serial)" \
-    --arg product "$(enrol_hint /sys/class/dmi/id/product_name)" \
-    '{$mac, $serial, $product} | with_entries(select(.value != ""))'
-}
-
-enrol_hint() { # FILE...: the first one that can be read
+# Hints help a person to find the machine. They prove nothing. The first file that can be read; no
+# characters that JSON would want escaped.
+enrol_hint() { # FILE...
   for hint in "$@"; do
-    if [ -r "$hint" ] && plain "$(head -c 64 "$hint")"; then return; fi
+    if [ -r "$hint" ]; then
+      plain "$(head -c 64 "$hint")" | tr -d '"\\'
+      return
+    fi
   done
 }
 
-# One credential, for the one EK that was shown.
 enrol_activate() {
-  jq -ce --arg fingerprint "$ek_fingerprint" '.credentials | select(length == 1) | .[0]
-    | select(.ekFingerprint == $fingerprint)' "$enrolment/offer" >"$enrolment/credential" 2>/dev/null || enrol_not_understood
-  if ! base64_decode "$(jq -r '.credentialBlob' "$enrolment/credential")" "$enrolment/blob" ||
-    ! base64_decode "$(jq -r '.encryptedSecret' "$enrolment/credential")" "$enrolment/encrypted-secret"; then
-    enrol_not_understood
-  fi
   tpm_activate "$enrolment/blob" "$enrolment/encrypted-secret" "$enrolment/secret"
   evidence_make "$enrolment/evidence"
-  jq -cjn --arg ekFingerprint "$ek_fingerprint" --arg secret "$(base64_of "$enrolment/secret")" \
-    --slurpfile evidence "$enrolment/evidence" \
-    '{secrets: [{$ekFingerprint, $secret}], evidence: $evidence[0]}' >"$enrolment/activation"
+  {
+    printf '{"secrets":[{"ekFingerprint":"%s","secret":"%s"}],"evidence":' "$ek_fingerprint" "$(base64_of "$enrolment/secret")"
+    cat "$enrolment/evidence"
+    printf '}'
+  } >"$enrolment/activation"
   rm -f "$enrolment/secret"
   http_json POST "/v1/enrolments/$enrolment_id/activation" "$enrolment/answer" "$enrolment/activation"
   [ "$http_status" != 403 ] || attest_refused
   http_require 200 "the activation"
-  enrol_show_answer
+  node_id=$(sed -n 's/^.*"nodeId": *"\(n-[0-9a-f]*\)".*$/\1/p' "$enrolment/answer")
+  enrol_read_state
 }
 
-enrol_show_answer() {
-  enrolment_state=$(jq -er '.state | strings' "$enrolment/answer" 2>/dev/null) || enrol_not_understood
-  case $enrolment_state in enrolled | pending) ;; *) enrol_not_understood ;; esac
-  node_id=$(jq -er '.nodeId | select(test("^n-[0-9a-f]{20}$"))' "$enrolment/answer" 2>/dev/null) || enrol_not_understood
+# Of the activation, or of a later question. Without a word about when to ask again: in a while.
+enrol_read_state() {
+  jq -er --argjson otherwise "$retry_max_seconds" '"\(.state | select(. == "enrolled" or . == "pending" or . == "rejected"))
+    \(.retryAfterSeconds // $otherwise | floor | select(. >= 1 and . <= 3600))"' "$enrolment/answer" \
+    >"$enrolment/state" 2>/dev/null || enrol_not_understood
+  { read -r enrolment_state && read -r enrol_delay; } <"$enrolment/state"
   mark enrol "state=$enrolment_state" "node=$node_id" "ek=$ek_fingerprint"
 }
 
@@ -73,20 +75,13 @@ enrol_await() {
   while [ "$enrolment_state" = pending ]; do
     [ "$(uptime_seconds)" -lt "$enrol_deadline" ] ||
       stop enrolment-pending "Nobody approved this machine within $pending_seconds seconds."
-    enrol_delay=$(jq -er '.retryAfterSeconds | numbers | floor | select(. >= 1 and . <= 3600)' "$enrolment/answer" 2>/dev/null) ||
-      enrol_delay=$retry_max_seconds
     say "Waiting for an operator to approve $node_id (boot-admin nodes approve $node_id)."
     sleep "$(jittered "$enrol_delay")"
     http GET "/v1/enrolments/$enrolment_id" "$MAX_REPLY_BYTES" "$enrolment/answer"
     http_require 200 "the state of the enrolment"
-    enrolment_state=$(jq -er '.state | strings' "$enrolment/answer" 2>/dev/null) || enrol_not_understood
-    mark enrol "state=$(printf '%s' "$enrolment_state" | tr -cd 'a-z' | cut -c 1-16)" "node=$node_id"
+    enrol_read_state
   done
-  case $enrolment_state in
-    enrolled) ;;
-    rejected) stop enrolment-rejected "An operator has rejected this machine." ;;
-    *) enrol_not_understood ;;
-  esac
+  [ "$enrolment_state" = enrolled ] || stop enrolment-rejected "An operator has rejected this machine."
 }
 
 enrol_not_understood() {

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # Evidence: what this machine is and has run so far, bound to one challenge (docs/protocol.md, Claims and
-# Evidence). It stands in JSON with the very bytes that were hashed.
+# Evidence). Everything that goes into JSON here is hex, base64 or a number, so it needs no escapes.
 
 EVENT_LOG=/sys/kernel/security/tpm0/binary_bios_measurements
 
@@ -11,13 +11,13 @@ evidence_make() {
   evidence_read_event_log
   evidence_write_claims
   tpm_quote "$challenge_pcrs" "$(evidence_extra_data)" "$evidence/attest" "$evidence/signature"
-  tpm_read_pcrs "$challenge_pcrs" "$evidence/pcrs"
-  for part in claims attest signature eventlog; do base64_of "$evidence/$part" >"$evidence/$part.b64"; done
-  jq -cjn --arg challenge "$challenge" --rawfile claims "$evidence/claims.b64" \
-    --rawfile attest "$evidence/attest.b64" --rawfile signature "$evidence/signature.b64" \
-    --slurpfile pcrs "$evidence/pcrs" --rawfile eventLog "$evidence/eventlog.b64" \
-    '{$challenge, $claims, $attest, $signature, pcrs: {sha256: $pcrs[0]}}
-      + if $eventLog == "" then {} else {$eventLog} end' >"$1"
+  tpm_read_pcrs "$challenge_pcrs"
+  {
+    printf '{"challenge":"%s","claims":"%s","attest":"%s","signature":"%s","pcrs":{"sha256":{%s}}' "$challenge" \
+      "$(base64_of "$evidence/claims")" "$(base64_of "$evidence/attest")" "$(base64_of "$evidence/signature")" "$pcr_values"
+    [ ! -s "$evidence/eventlog" ] || printf ',"eventLog":"%s"' "$(base64_of "$evidence/eventlog")"
+    printf '}'
+  } >"$1"
   mark evidence "purpose=$challenge_purpose" "pcrs=$challenge_pcrs" "event-log-bytes=$(size_of "$evidence/eventlog")"
 }
 
@@ -27,9 +27,8 @@ evidence_read_event_log() {
 }
 
 evidence_write_claims() {
-  openssl x509 -in "$ephemeral_cert" -noout -pubkey | openssl pkey -pubin -outform DER -out "$evidence/ephemeral.der"
   printf '{"purpose":"%s","serverKey":"%s","ekFingerprint":"%s","ephemeralKey":"%s","eventLogSha256":"%s","stage0Build":%s}' \
-    "$challenge_purpose" "$server_key" "$ek_fingerprint" "$(base64_of "$evidence/ephemeral.der")" \
+    "$challenge_purpose" "$server_key" "$ek_fingerprint" "$(certificate_key "$ephemeral_cert")" \
     "$(sha256_of "$evidence/eventlog")" "$stage0_build" >"$evidence/claims"
 }
 

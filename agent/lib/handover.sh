@@ -26,6 +26,7 @@ handover_read_release() {
   {
     read -r _
     IFS= read -r handover_kind && IFS= read -r handover_name && IFS= read -r handover_cmdline
+    IFS= read -r handover_name_json
   } <"$release/parts"
   {
     read -r handover_channel && read -r handover_version && read -r handover_digest && read -r handover_ek
@@ -48,11 +49,10 @@ handover_kexec_load() {
 handover_boot_note() {
   handover_root=$BOOTWARD_RUN/note
   mkdir -p "$handover_root/run/bootward"
-  jq -cn --arg channel "$handover_channel" --argjson version "$handover_version" --arg name "$handover_name" \
-    --arg digest "$handover_digest" --arg ekFingerprint "$handover_ek" --argjson stage0Build "$stage0_build" \
-    --arg identity "$handover_identity" --arg admission "$handover_admission" --arg state "$handover_state" \
-    '{release: {$channel, $version, $name, $digest}, facts: {$identity, $admission, $state}, $ekFingerprint, $stage0Build}' \
-    >"$handover_root/run/bootward/boot.json"
+  printf '{"release":{"channel":"%s","version":%s,"name":%s,"digest":"%s"},' \
+    "$handover_channel" "$handover_version" "$handover_name_json" "$handover_digest" >"$handover_root/run/bootward/boot.json"
+  printf '"facts":{"identity":"%s","admission":"%s","state":"%s"},"ekFingerprint":"%s","stage0Build":%s}\n' "$handover_identity" \
+    "$handover_admission" "$handover_state" "$handover_ek" "$stage0_build" >>"$handover_root/run/bootward/boot.json"
   (cd "$handover_root" && printf 'run\nrun/bootward\nrun/bootward/boot.json\n' | cpio -o -H newc 2>/dev/null)
 }
 

@@ -18,7 +18,8 @@ http_prepare() {
 }
 
 # http METHOD PATH MAX_BYTES OUT [CURL OPTION...]: sets http_status (000: no answer) and http_failure
-# (the exit status of curl). Only Content-Length is known to --max-filesize, so head cuts what has none.
+# (the exit status of curl). --max-filesize knows only what Content-Length announces; for the rest head
+# stops reading at one byte too many, which curl notices (23) or counts.
 http() {
   http_method=$1 http_path=$2 http_max=$3 http_out=$4
   shift 4
@@ -28,12 +29,16 @@ http() {
       --cert "$ephemeral_cert" --key "$ephemeral_key" ${server_pin:+--pinnedpubkey "$server_pin"} \
       --connect-timeout "$CONNECT_SECONDS" --max-time "$REQUEST_SECONDS" --max-filesize "$http_max" \
       --user-agent "bootward-agent/$stage0_build" --request "$http_method" \
-      --write-out '%{stderr}\nbootward-status=%{http_code}\n' "$@" "$server_url$http_path" 2>"$http/log"
+      --write-out '%{stderr}\nbootward-status %{http_code} %{size_download}\n' \
+      "$@" "$server_url$http_path" 2>"$http/log"
     echo $? >"$http/exit"
   } | head -c "$((http_max + 1))" >"$http_out"
-  http_failure=$(cat "$http/exit")
-  http_status=$(sed -n 's/^bootward-status=\([0-9][0-9][0-9]\)$/\1/p' "$http/log" | tail -n 1)
-  if [ "$(size_of "$http_out")" -gt "$http_max" ]; then http_failure=63; fi
+  read -r http_failure <"$http/exit"
+  http_status=000 http_bytes=0
+  while read -r http_line http_value http_size; do
+    [ "$http_line" != bootward-status ] || http_status=$http_value http_bytes=$http_size
+  done <"$http/log"
+  if [ "$http_bytes" -gt "$http_max" ]; then http_failure=63; fi
 }
 
 # http_json METHOD PATH OUT BODY
@@ -52,7 +57,7 @@ http_require() {
 http_answered() {
   case $http_failure in
     0) ;;
-    63) stop answer-too-large "The server sent more than $http_max bytes for $1: refused, nobody signed for that much." ;;
+    23 | 63) stop answer-too-large "The server sent more than $http_max bytes for $1: refused, nobody signed for that much." ;;
     60) again server-not-trusted "The server's certificate for $1 is not from the CA that is built into this image." ;;
     90) again server-key-changed "Another key than at the start of this attempt answered for $1: not continuing on it." ;;
     *) again server-unreachable "No answer for $1 from $server_url ($(http_failure_words))." ;;
@@ -82,23 +87,27 @@ http_refused() {
 
 # RFC 9457: sets problem_code (a word) and problem_detail (printable) from the body just received.
 http_problem() {
-  problem_code=$(jq -er '.code | strings' "$http_out" 2>/dev/null) || problem_code=
-  case $problem_code in '' | *[!a-z0-9-]* | ?????????????????????????????????????????*) problem_code="http-$http_status" ;; esac
-  problem_detail=$(jq -er '.detail // .title | strings' "$http_out" 2>/dev/null) || problem_detail='no reason given.'
+  jq -er '"\(.code | select(test("^[a-z0-9-]{1,40}$"))) \(.detail // .title | strings | gsub("[\n\r]"; " "))"' \
+    "$http_out" >"$http/problem" 2>/dev/null || echo "http-$http_status no reason given." >"$http/problem"
+  read -r problem_code problem_detail <"$http/problem"
   problem_detail=$(plain "$problem_detail")
 }
 
 # The first request of an attempt. server_key is the SHA-256 of the SubjectPublicKeyInfo that answered.
 http_learn_server_key() { # PATH MAX_BYTES OUT
   server_pin='' server_key=''
-  http GET "$1" "$2" "$3" --write-out '%{stderr}%{certs}\nbootward-status=%{http_code}\n'
+  http GET "$1" "$2" "$3" --write-out '%{stderr}%{certs}\nbootward-status %{http_code} %{size_download}\n'
   http_answered "the first request"
   sed -n '/^-----BEGIN CERTIFICATE-----$/,/^-----END CERTIFICATE-----$/p; /^-----END CERTIFICATE-----$/q' \
     "$http/log" >"$http/server.pem"
-  if ! openssl x509 -in "$http/server.pem" -noout -pubkey 2>/dev/null |
-    openssl pkey -pubin -outform DER -out "$http/server-key.der" 2>/dev/null; then
+  certificate_key "$http/server.pem" | base64 -d >"$http/server-key.der"
+  [ -s "$http/server-key.der" ] ||
     stop server-key-unknown "The key of the server's certificate cannot be read."
-  fi
   server_key=$(sha256_of "$http/server-key.der")
   server_pin=sha256//$(unhex "$server_key" | base64 -w 0)
+}
+
+# The SubjectPublicKeyInfo of a certificate in base64: the body of its PEM form.
+certificate_key() { # FILE [OPENSSL OPTION...]
+  openssl x509 -noout -pubkey -in "$@" 2>/dev/null | sed '/^-----/d' | tr -d '\n'
 }

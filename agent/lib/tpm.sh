@@ -61,8 +61,7 @@ tpm_read_ek_certificate() {
 }
 
 tpm_ek_is_certified() {
-  openssl x509 -inform DER -in "$ek_certificate" -noout -pubkey 2>/dev/null |
-    openssl pkey -pubin -outform DER 2>/dev/null | cmp -s - "$tpm/ek.der"
+  [ -e "$ek_certificate" ] && [ "$(certificate_key "$ek_certificate" -inform DER)" = "$(base64_of "$tpm/ek.der")" ]
 }
 
 # The AK: a primary key of the endorsement hierarchy, the same at each boot, so that nothing is stored.
@@ -101,16 +100,22 @@ tpm_activate() {
     "The TPM does not open the server's credential, it was made for another key: $tpm_refusal"
 }
 
-# tpm_read_pcrs LIST OUT: the sha256 bank as a JSON object, {"0": hex, ...}; LIST is 0,1,2.
+# tpm_read_pcrs LIST: sets pcr_values to the members of a JSON object, "0":"hex", ...; LIST is 0,1,2.
 tpm_read_pcrs() {
   tpm_require 'show its PCRs' pcrread "sha256:$1" >"$tpm/pcrs.txt"
-  jq -ceRn --arg list "$1" '
-    [inputs | select(test("^ *sha256: *$") | not)
-      | capture("^ *(?<key>[0-9]{1,2}) *: 0x(?<value>[0-9A-Fa-f]{64})$") // error("unreadable line")
-      | .value |= ascii_downcase] | from_entries
-    | if keys == ($list | split(",") | sort) then . else error("not the PCRs asked for") end' \
-    "$tpm/pcrs.txt" >"$2" 2>/dev/null ||
-    stop pcr-unreadable "The TPM shows its PCRs in a way that this agent does not understand."
+  pcr_values='' pcr_list=
+  while IFS=' :' read -r pcr_index pcr_value; do
+    [ "$pcr_index" != sha256 ] || continue
+    pcr_value=$(printf '%s' "${pcr_value#0x}" | tr 'A-F' 'a-f')
+    is_count "$pcr_index" && is_hex "$pcr_value" 64 || tpm_pcrs_unreadable
+    pcr_list=$pcr_list,$pcr_index pcr_values="$pcr_values,\"$pcr_index\":\"$pcr_value\""
+  done <"$tpm/pcrs.txt"
+  [ "$pcr_list" = ",$1" ] || tpm_pcrs_unreadable
+  pcr_values=${pcr_values#,}
+}
+
+tpm_pcrs_unreadable() {
+  stop pcr-unreadable "The TPM shows its PCRs in a way that this agent does not understand."
 }
 
 # tpm_quote LIST EXTRA_DATA_HEX ATTEST_OUT SIGNATURE_OUT

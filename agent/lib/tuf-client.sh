@@ -19,7 +19,7 @@ tuf_prepare() {
 # 5.3: N+1 until there is none. The first of these requests is the first of the attempt, and learns the
 # server's key. Expiry is looked at only at the end: an expired root may still name its successor.
 tuf_update_root() {
-  read -r root_version root_fresh <"$tuf/root.version"
+  read -r root_version root_fresh _ <"$tuf/root.facts"
   root_steps=0
   http_learn_server_key "/v1/tuf/$((root_version + 1)).root.json" "$MAX_ROOT_BYTES" "$tuf/root.json"
   while [ "$http_status" != 404 ]; do
@@ -58,9 +58,7 @@ tuf_update_targets() {
 # 5.6.7, for one delegated role. It must be the one that may speak for the channel's paths, and no others.
 tuf_update_channel() { # CHANNEL
   channel_role=channel-$1
-  jq -e --arg role "$channel_role" --arg path "channels/$1/*" \
-    '.delegations.roles | map(select(.name == $role)) | length == 1 and .[0].paths == [$path]' \
-    "$tuf/targets.signed" >/dev/null 2>&1 ||
+  tuf_fact targets delegation "$channel_role" && [ "$fact" = "channels/$1/*" ] ||
     stop channel-not-delegated "The server assigns channel $1, but the release keys know no such channel."
   tuf_fetch_listed "$channel_role" snapshot targets "$tuf/targets.signed"
   tuf_keep "$channel_role"
@@ -69,11 +67,13 @@ tuf_update_channel() { # CHANNEL
 # tuf_fetch_listed ROLE LISTED_IN TYPE AUTHORITY: version, length and hash as the document above says. TUF
 # leaves the last two optional (section 4.4); here they are not.
 tuf_fetch_listed() {
-  jq -er --arg file "$1.json" --argjson limit "$MAX_METADATA_BYTES" '.meta[$file]
-    | select(all(.version, .length; type == "number" and . >= 1) and .length <= $limit and (.hashes | keys == ["sha256"]))
-    | "\(.version) \(.length) \(.hashes.sha256)"' "$tuf/$2.signed" >"$tuf/listing" 2>/dev/null ||
+  tuf_fact "$2" meta "$1.json" ||
     stop metadata-unlisted "The $2 metadata does not list the $1 metadata by version, length and SHA-256."
-  read -r listed_version listed_length listed_sha256 <"$tuf/listing"
+  # shellcheck disable=SC2086 # three words
+  set -- "$@" $fact
+  listed_version=$5 listed_length=$6 listed_sha256=$7
+  [ "$listed_length" -le "$MAX_METADATA_BYTES" ] ||
+    stop answer-too-large "The $1 metadata has $listed_length bytes, at most $MAX_METADATA_BYTES are read."
   tuf_fetch "$1" "$listed_version.$1.json" "$3" "$4" "$listed_length" "$listed_sha256"
   [ "$tuf_version" = "$listed_version" ] ||
     stop metadata-version "The $1 metadata is version $tuf_version, the $2 metadata lists $listed_version."
@@ -96,10 +96,10 @@ tuf_fetch() {
 # version (5.4.3, 5.5.5, 5.6.4).
 tuf_keep() {
   trusted_version=0
-  [ ! -e "$tuf/$1.version" ] || read -r trusted_version _ <"$tuf/$1.version"
+  [ ! -e "$tuf/$1.facts" ] || read -r trusted_version _ <"$tuf/$1.facts"
   [ "$tuf_version" -ge "$trusted_version" ] || tuf_rolled_back "$1"
   mv "$tuf/$1.new" "$tuf/$1.signed"
-  echo "$tuf_version $tuf_fresh" >"$tuf/$1.version"
+  mv "$tuf/judged" "$tuf/$1.facts"
   mark metadata "role=$1" "version=$tuf_version"
 }
 

@@ -196,16 +196,19 @@ describe('the connection is to the one server', () => {
     expect(outcome.server.requests).toHaveLength(1);
   });
 
-  it('shows what the server says as printable text that cannot pass for a marker', async () => {
-    const detail = '\u001b[2J evil\nbootward: [1.00s] step=handover how=kexec';
-    const any: Lies['any'] = (_request, response) => {
-      response.writeHead(400, { 'content-type': 'application/problem+json' });
-      response.end(JSON.stringify({ code: '\u001b[2J', detail }));
-      return true;
-    };
-    const outcome = await refusalOf({ lies: { any } });
-    expect(outcome.stopCode).toBe('http-400');
+  it('A10 shows what the server says as printable text that cannot pass for a marker', async () => {
+    const problem = (code: string): Lies => ({
+      any(_request, response) {
+        const detail = '\u001b[2J evil\nbootward: [1.00s] step=handover how=kexec';
+        response.writeHead(400, { 'content-type': 'application/problem+json' });
+        response.end(JSON.stringify({ code, detail }));
+        return true;
+      },
+    });
+    const outcome = await refusalOf({ lies: problem('request-invalid') });
+    expect(outcome.stopCode).toBe('request-invalid');
     expect(outcome.console).not.toContain('\u001b');
     expect(outcome.console).toContain('evil bootward: [1.00s] step=handover');
+    expect((await refusalOf({ lies: problem('\u001b[2J') })).stopCode).toBe('http-400');
   });
 });
