@@ -64,11 +64,14 @@ machine_architecture() {
   esac
 }
 
-# fetch_artifact WHAT SHA256 LENGTH OUT. A broken download goes on where it broke; what is whole and not
-# what was signed is thrown away, and never asked for again in this attempt.
+# fetch_artifact WHAT SHA256 LENGTH OUT. A broken download goes on where it broke, in a later attempt too
+# if the release is still the same; what is whole and not what was signed is thrown away.
 fetch_artifact() {
   artifact=$1 artifact_sha256=$2 artifact_length=$3 artifact_file=$4 artifact_tries=0
-  [ "$(size_of "$artifact_file")" -le "$artifact_length" ] || rm -f "$artifact_file"
+  artifact_begun=
+  [ ! -e "$artifact_file.of" ] || read -r artifact_begun <"$artifact_file.of"
+  [ "$artifact_begun" = "$artifact_sha256" ] || rm -f "$artifact_file"
+  echo "$artifact_sha256" >"$artifact_file.of"
   while [ "$(size_of "$artifact_file")" -lt "$artifact_length" ]; do
     [ "$artifact_tries" -lt "$ARTIFACT_TRIES" ] || again artifact-incomplete "The $artifact did not arrive in $ARTIFACT_TRIES tries."
     [ "$artifact_tries" -eq 0 ] || sleep "$(backoff_seconds "$artifact_tries")"

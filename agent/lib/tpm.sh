@@ -102,11 +102,12 @@ tpm_activate() {
 
 # tpm_read_pcrs LIST: sets pcr_values to the members of a JSON object, "0":"hex", ...; LIST is 0,1,2.
 tpm_read_pcrs() {
-  tpm_require 'show its PCRs' pcrread "sha256:$1" >"$tpm/pcrs.txt"
+  tpm_require 'show its PCRs' pcrread "sha256:$1" >"$tpm/pcrs.upper"
+  tr 'A-F' 'a-f' <"$tpm/pcrs.upper" >"$tpm/pcrs.txt"
   pcr_values='' pcr_list=
   while IFS=' :' read -r pcr_index pcr_value; do
     [ "$pcr_index" != sha256 ] || continue
-    pcr_value=$(printf '%s' "${pcr_value#0x}" | tr 'A-F' 'a-f')
+    pcr_value=${pcr_value#0x}
     is_count "$pcr_index" && is_hex "$pcr_value" 64 || tpm_pcrs_unreadable
     pcr_list=$pcr_list,$pcr_index pcr_values="$pcr_values,\"$pcr_index\":\"$pcr_value\""
   done <"$tpm/pcrs.txt"

@@ -125,6 +125,31 @@ describe('an artifact is what was signed', () => {
     expect(outcome.status, outcome.console).toBe(0);
   });
 
+  it('keeps no part of the release before, when another is assigned between two attempts', async () => {
+    const first = await createSignedWorld(lab.keys);
+    const second = await createSignedWorld(lab.keys, { version: 2, kernel: 'another kernel' });
+    let now = first;
+    const outcome = await lab.run({
+      settings: { retryAttempts: 2 },
+      lies: {
+        tuf: (name) => now.files.get(name),
+        release: () => now.release,
+        artifact(response, hash, range) {
+          const bytes = now.artifacts.get(hash);
+          if (now === second || hash !== first.manifest.kernel.sha256 || bytes === undefined)
+            return answerFile(response, bytes, range);
+          if (range === undefined) {
+            response.writeHead(200, { 'content-length': bytes.length });
+            return void response.write(bytes.subarray(0, 1000), () => response.destroy());
+          }
+          now = second;
+          response.writeHead(503).end();
+        },
+      },
+    });
+    expect(outcome.status, outcome.console).toBe(0);
+  });
+
   it.each([
     ['another channel', { channel: 'other' }],
     ['another name', { name: 'another' }],

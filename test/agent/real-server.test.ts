@@ -106,6 +106,20 @@ describe('a machine that nobody listed', () => {
   });
 });
 
+describe('a machine that is turned away', () => {
+  it('stops when an operator rejects it, and is told so at its next boot', async () => {
+    const stranger = await lab.createMachine('stranger');
+    stranger.powerOn();
+    const agent = stranger.start(...BOOT);
+    await until(() => agent.console().includes('step=enrol state=pending'));
+    await lab.admin('nodes', 'reject', /n-[0-9a-f]{20}/.exec(agent.console())?.[0] ?? '');
+    expect(await agent.ended).toMatchObject({ status: 20, stopCode: 'enrolment-rejected' });
+    stranger.powerOn();
+    expect(await stranger.run(...BOOT)).toMatchObject({ status: 20, stopCode: 'node-rejected' });
+    expect(stranger.tpm.pcr(14)).toBe(POISONED);
+  });
+});
+
 describe('a machine whose EK was imported', () => {
   it('enrols and boots with no hands', async () => {
     const other = await lab.createMachine('listed');

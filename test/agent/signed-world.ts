@@ -47,6 +47,8 @@ export interface WorldChanges {
   onlineExpiresMs?: number;
   offlineExpiresMs?: number;
   manifest?: Partial<ReleaseManifest>;
+  /** What the kernel is filled with. */
+  kernel?: string;
   root?: (signed: JsonObject) => JsonObject;
   targets?: (signed: JsonObject) => JsonObject;
   channel?: (signed: JsonObject) => JsonObject;
@@ -81,7 +83,7 @@ export async function createSignedWorld(keys: WorldKeys, changes: WorldChanges =
     expiresMs: changes.onlineExpiresMs ?? Date.now() + HOUR_MS,
   };
   const offline = { version: 1, expiresMs: changes.offlineExpiresMs ?? Date.now() + HOUR_MS };
-  const content = createRelease(changes.manifest);
+  const content = createRelease(changes);
   const grantSigner = createKeySigner(keys.grant);
 
   const root = await signed(change(rootOf(keys, offline), changes.root), keys.root);
@@ -149,8 +151,8 @@ export async function signed(document: JsonObject, signers: readonly Signer[]): 
   return asciiBytes(`${JSON.stringify({ signatures, signed: document }, null, 1)}\n`);
 }
 
-function createRelease(changes: Partial<ReleaseManifest> = {}) {
-  const kernel = fill(300_000, 'kernel');
+function createRelease({ manifest: changes = {}, kernel: filling = 'kernel' }: WorldChanges) {
+  const kernel = fill(300_000, filling);
   const initramfs = fill(700_001, 'initramfs');
   const version = changes.version ?? 1;
   const manifest: ReleaseManifest = {
