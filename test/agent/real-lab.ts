@@ -28,6 +28,8 @@ export interface HostMachine {
   powerOn(): void;
   start(...command: string[]): StartedAgent;
   run(...command: string[]): Promise<AgentRun>;
+  /** etc and run: what stage-0 carries, and what the agent keeps in RAM. */
+  readonly folder: string;
   /** For the firmware's log of the next run. */
   readonly eventLog: string;
 }
@@ -63,7 +65,7 @@ export async function openRealLab(): Promise<RealLab> {
     const start = (...command: string[]) =>
       startAgent({ folder: home, tcti: tpm.tcti, eventLog }, ...command);
     return {
-      ...{ tpm, eventLog, start },
+      ...{ tpm, eventLog, start, folder: home },
       powerOn() {
         tpm.reset();
         for (const { pcr, digest } of measurementsOf(image)) tpm.extend(pcr, toHex(digest));

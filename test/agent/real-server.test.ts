@@ -1,4 +1,6 @@
-import { writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { concatBytes, fromHex, sha256, toHex } from '../../src/core/bytes.ts';
 import type { AgentRun } from './agent-run.ts';
@@ -59,6 +61,23 @@ describe('a machine that nobody listed', () => {
     expect(stepsOf(run).slice(-2)).toEqual(['grant-closed', 'handover']);
   });
 
+  it('P10 has a grant that is of no use with another key, D3 nor to anyone afterwards', async () => {
+    machine.powerOn();
+    const run = join(machine.folder, 'run');
+    const authorization = join(run, 'attest/authorization');
+    const stolen = join(machine.folder, 'stolen');
+    const agent = machine.start(...BOOT);
+    await until(() => existsSync(authorization) && readFileSync(authorization).length > 100);
+    copyFileSync(authorization, stolen);
+    const thief = makeCertificate(machine.folder);
+    const byThief = fetchManifest(agent.console(), { grant: stolen, ...thief });
+    const ended = await agent.ended;
+    const own = { key: join(run, 'ephemeral.key'), certificate: join(run, 'ephemeral.pem') };
+    expect(byThief).toContain('"grant-key-mismatch"');
+    expect(ended.status, ended.console).toBe(0);
+    expect(fetchManifest(ended.console, { grant: stolen, ...own })).toContain('"grant-closed"');
+  });
+
   it('P3 gets nothing after stage-0 was left by another way', async () => {
     machine.powerOn();
     await machine.run('poison');
@@ -105,6 +124,31 @@ describe('a machine that nobody listed', () => {
     expect(machine.tpm.pcr(14)).toBe(POISONED);
   });
 });
+
+/** Any artifact will do: who asks is looked at before what for. */
+function fetchManifest(console: string, as: { grant: string; key: string; certificate: string }): string {
+  const [server = ''] = /https:\/\/127\.0\.0\.1:\d+/.exec(console) ?? [];
+  const trust = [
+    '--cacert',
+    join(machine.folder, 'etc/server-ca.pem'),
+    '--cert',
+    as.certificate,
+    '--key',
+    as.key,
+  ];
+  const url = `${server}/v1/artifacts/${'0'.repeat(64)}`;
+  return execFileSync('curl', ['-sS', ...trust, '--header', `@${as.grant}`, url], { encoding: 'utf8' });
+}
+
+function makeCertificate(folder: string): { key: string; certificate: string } {
+  const [key, certificate] = [join(folder, 'thief.key'), join(folder, 'thief.pem')];
+  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=thief'];
+  const files = ['-keyout', key, '-out', certificate];
+  execFileSync('openssl', ['req', '-x509', '-config', '/dev/null', '-batch', ...curve, ...files], {
+    stdio: 'pipe',
+  });
+  return { key, certificate };
+}
 
 describe('a machine that is turned away', () => {
   it('stops when an operator rejects it, and is told so at its next boot', async () => {
