@@ -1,0 +1,257 @@
+import 'reflect-metadata';
+import { generateKeyPairSync, type KeyObject, webcrypto } from 'node:crypto';
+import { X509CertificateGenerator } from '@peculiar/x509';
+import { ekFingerprint } from '../../../src/attestation/ek-certificate.ts';
+import { computeExtraData } from '../../../src/attestation/extra-data.ts';
+import { asciiBytes, EMPTY, fromBase64, sha256, toBase64, toHex } from '../../../src/core/bytes.ts';
+import type { QuoteAttest } from '../../../src/tpm/attest.ts';
+import { computeName } from '../../../src/tpm/name.ts';
+import { parseTpmtPublic } from '../../../src/tpm/public-area.ts';
+import { sized } from '../../../src/tpm/writer.ts';
+import { pcrsOf } from '../../attestation/evidence-fixture.ts';
+import { buildQuote, CLOCK_INFO, createSoftwareAk, type SoftwareAk } from '../../attestation/software-ak.ts';
+import { type Answer, type ClientIdentity, createHttpsClient, type HttpsClient } from './https-client.ts';
+import type { SoftwareEk } from './software-ek.ts';
+
+/** What one test changes of what a node sends; everything else stays right. */
+export interface EvidenceChanges {
+  claims?: Record<string, unknown>;
+  /** PCR values that the TPM quotes. */
+  pcrs?: (pcrs: Map<number, Uint8Array>) => void;
+  /** `undefined` sends none; its hash in the claims follows. */
+  eventLog?: Uint8Array | undefined;
+  attest?: Partial<QuoteAttest>;
+  /** Another key of the same template signs. */
+  ak?: SoftwareAk;
+}
+
+export interface Evidence {
+  challenge: string;
+  claims: string;
+  attest: string;
+  signature: string;
+  pcrs: { sha256: Record<string, string> };
+  eventLog?: string;
+}
+
+export interface Offer {
+  id: string;
+  challenge: string;
+  credentials: { ekFingerprint: string; credentialBlob: string; encryptedSecret: string }[];
+}
+
+interface NodeParts {
+  door: { port: number; ca: string };
+  ek: SoftwareEk;
+  /** What firmware logged while it started stage-0. */
+  eventLog: Uint8Array;
+  stage0Build: number;
+}
+
+/** A machine in software: TPM, firmware log, ephemeral key and connection, all speaking docs/protocol.md. */
+export class VirtualNode {
+  readonly ek: SoftwareEk;
+  ak = createSoftwareAk();
+  eventLog: Uint8Array;
+  stage0Build: number;
+  clockInfo = { ...CLOCK_INFO };
+  identity: ClientIdentity;
+  client: HttpsClient;
+  private readonly clients: HttpsClient[] = [];
+  private readonly door: NodeParts['door'];
+
+  private constructor({ door, ek, eventLog, stage0Build }: NodeParts, identity: ClientIdentity) {
+    this.door = door;
+    this.ek = ek;
+    this.eventLog = eventLog;
+    this.stage0Build = stage0Build;
+    this.identity = identity;
+    this.client = this.connect(identity);
+  }
+
+  static async create(parts: NodeParts): Promise<VirtualNode> {
+    return new VirtualNode(parts, await createIdentity());
+  }
+
+  get fingerprint(): string {
+    return ekFingerprint(this.ek.publicArea);
+  }
+
+  get id(): string {
+    return `n-${this.fingerprint.slice(0, 20)}`;
+  }
+
+  get akNameBytes(): Uint8Array {
+    return computeName(parseTpmtPublic(this.ak.publicBytes));
+  }
+
+  get akName(): string {
+    return toHex(this.akNameBytes);
+  }
+
+  /** A new boot: the TPM counts it, and there is a new ephemeral key. */
+  async powerCycle(): Promise<void> {
+    this.clockInfo.resetCount += 1;
+    this.identity = await createIdentity();
+    this.client = this.connect(this.identity);
+  }
+
+  /** A connection of somebody: of another boot, or of nobody in particular. */
+  connect(identity?: ClientIdentity): HttpsClient {
+    const client = createHttpsClient({ ...this.door, identity });
+    this.clients.push(client);
+    return client;
+  }
+
+  close(): void {
+    for (const client of this.clients) client.close();
+  }
+
+  /** The body of POST /v1/enrolments. */
+  enrolmentBody(changes: Record<string, unknown> = {}): Record<string, unknown> {
+    return {
+      eks: [{ public: toBase64(this.ek.public), certificate: toBase64(this.ek.certificate) }],
+      akPublic: toBase64(sized(this.ak.publicBytes)),
+      hints: { mac: '52:54:00:00:00:01', product: 'virtual node' },
+      ...changes,
+    };
+  }
+
+  begin(changes: Record<string, unknown> = {}): Promise<Answer> {
+    return this.post('/v1/enrolments', this.enrolmentBody(changes));
+  }
+
+  /** What the TPM makes of the offered credentials. */
+  secretsFor(offer: Offer): { ekFingerprint: string; secret: string }[] {
+    return offer.credentials.map(({ ekFingerprint, credentialBlob, encryptedSecret }) => {
+      const secret = this.ek.open({
+        credentialBlob: fromBase64(credentialBlob),
+        encryptedSecret: fromBase64(encryptedSecret),
+        name: this.akNameBytes,
+      });
+      return { ekFingerprint, secret: toBase64(secret) };
+    });
+  }
+
+  async activationBody(offer: Offer, changes: EvidenceChanges = {}): Promise<Record<string, unknown>> {
+    return {
+      secrets: this.secretsFor(offer),
+      evidence: await this.evidence(offer.challenge, 'enrol', changes),
+    };
+  }
+
+  activate(id: string, body: unknown): Promise<Answer> {
+    return this.post(`/v1/enrolments/${id}/activation`, body);
+  }
+
+  /** The whole enrolment; answers the activation. */
+  async enrol(changes: Record<string, unknown> = {}): Promise<Answer> {
+    const begun = await this.begin(changes);
+    if (begun.status !== 201) return begun;
+    return this.activate(begun.json.id, await this.activationBody(begun.json));
+  }
+
+  poll(id: string): Promise<Answer> {
+    return this.client.call(`/v1/enrolments/${id}`);
+  }
+
+  async challenge(): Promise<string> {
+    const answer = await this.askChallenge();
+    if (answer.status !== 200) throw new Error(`no challenge: ${answer.bytes}`);
+    return answer.json.challenge;
+  }
+
+  askChallenge(akName = this.akName): Promise<Answer> {
+    return this.post('/v1/challenges', { akName, purpose: 'boot' });
+  }
+
+  async evidence(challenge: string, purpose: string, changes: EvidenceChanges = {}): Promise<Evidence> {
+    const eventLog = 'eventLog' in changes ? changes.eventLog : this.eventLog;
+    const claims = asciiBytes(
+      JSON.stringify({
+        purpose,
+        serverKey: await this.client.serverKey(),
+        ekFingerprint: this.fingerprint,
+        ephemeralKey: toBase64(spkiOf(this.identity)),
+        eventLogSha256: toHex(sha256(eventLog ?? EMPTY)),
+        stage0Build: this.stage0Build,
+        ...changes.claims,
+      }),
+    );
+    const pcrs = pcrsOf(this.eventLog);
+    changes.pcrs?.(pcrs);
+    const ak = changes.ak ?? this.ak;
+    const extraData = computeExtraData({ challenge: asciiBytes(challenge), claims });
+    const attest = buildQuote({
+      ak,
+      extraData,
+      pcrs,
+      changes: { clockInfo: { ...this.clockInfo }, ...changes.attest },
+    });
+    return {
+      challenge,
+      claims: toBase64(claims),
+      attest: toBase64(attest),
+      signature: toBase64(ak.sign(attest)),
+      pcrs: { sha256: Object.fromEntries([...pcrs].map(([pcr, value]) => [String(pcr), toHex(value)])) },
+      ...(eventLog && { eventLog: toBase64(eventLog) }),
+    };
+  }
+
+  submit(evidence: unknown): Promise<Answer> {
+    return this.post('/v1/evidence', evidence);
+  }
+
+  /** Challenge, quote, evidence; answers the verdict. */
+  async attest(changes: EvidenceChanges = {}): Promise<Answer> {
+    return this.submit(await this.evidence(await this.challenge(), 'boot', changes));
+  }
+
+  /** The grant of an accepted boot. */
+  async grant(): Promise<string> {
+    const answer = await this.attest();
+    if (answer.status !== 200) throw new Error(`no grant: ${answer.bytes}`);
+    return answer.json.grant;
+  }
+
+  fetch(hash: string, grant?: string, headers: Record<string, string> = {}): Promise<Answer> {
+    const authorization = grant === undefined ? {} : { authorization: `Bearer ${grant}` };
+    return this.client.call(`/v1/artifacts/${hash}`, { headers: { ...authorization, ...headers } });
+  }
+
+  post(path: string, body: unknown, client = this.client): Promise<Answer> {
+    return client.call(path, { method: 'POST', body });
+  }
+}
+
+export function spkiOf({ key }: ClientIdentity): Uint8Array {
+  const jwk = key.export({ format: 'jwk' });
+  const point = Buffer.concat([Buffer.from(jwk.x ?? '', 'base64url'), Buffer.from(jwk.y ?? '', 'base64url')]);
+  return Buffer.concat([P256_SPKI_PREFIX, point]);
+}
+
+/** SubjectPublicKeyInfo of an uncompressed P-256 point, up to and with the 04 (RFC 5480, section 2). */
+const P256_SPKI_PREFIX = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d03010703420004', 'hex');
+const ECDSA = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+const DAY_MS = 86_400_000;
+
+/** Self-signed, as stage-0 makes it at each boot. */
+export async function createIdentity(): Promise<ClientIdentity> {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const certificate = await X509CertificateGenerator.createSelfSigned({
+    name: 'CN=ephemeral',
+    serialNumber: '01',
+    notBefore: new Date(Date.now() - DAY_MS),
+    notAfter: new Date(Date.now() + DAY_MS),
+    signingAlgorithm: ECDSA,
+    keys: {
+      privateKey: await toCryptoKey(privateKey, 'sign'),
+      publicKey: await toCryptoKey(publicKey, 'verify'),
+    },
+  });
+  return { key: privateKey, certificate: `${certificate.toString('pem')}\n` };
+}
+
+function toCryptoKey(key: KeyObject, use: 'sign' | 'verify'): Promise<webcrypto.CryptoKey> {
+  return webcrypto.subtle.importKey('jwk', key.export({ format: 'jwk' }), ECDSA, true, [use]);
+}
