@@ -1,41 +1,369 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { sha256, toHex } from '../../../src/core/bytes.ts';
-import { PublishedServer } from './published-server.ts';
+import { createSoftwareAk } from '../../attestation/software-ak.ts';
+import { PublishedServer, reasonsOf } from './published-server.ts';
+import { logOfKernel } from './stage0-log.ts';
+import { createIdentity, spkiOf, type VirtualNode } from './virtual-node.ts';
 
 let world: PublishedServer;
+let node: VirtualNode;
 
 beforeAll(async () => {
   world = await PublishedServer.publish();
+  node = await world.enrolledNode();
 });
+
+/** Every test is a boot of its own: a new ephemeral key, and the TPM has counted. */
+beforeEach(() => node.powerCycle());
 
 afterAll(() => world.close());
 
-test('a listed machine enrols by itself, attests, and fetches what its release names', async () => {
-  const node = await world.createNode();
-  await world.list(node);
-  const enrolled = await node.enrol();
-  expect(enrolled.json).toMatchObject({
-    state: 'enrolled',
-    nodeId: node.id,
-    ekFingerprint: node.fingerprint,
-    facts: { identity: 'certified', admission: 'listed', state: 'measured' },
+const hashOf = (bytes: Uint8Array) => toHex(sha256(bytes));
+const OTHER_RELEASE_DIGEST = sha256(Buffer.from('a release that was handed over to'));
+
+describe('boot evidence', () => {
+  test('of an enrolled machine is accepted and brings release and grant', async () => {
+    const { status, json } = await node.attest();
+    expect(status).toBe(200);
+    expect(json).toMatchObject({
+      verdict: 'accept',
+      reasons: [],
+      facts: { identity: 'certified', admission: 'listed', state: 'measured' },
+      release: {
+        channel: 'demo',
+        version: 1,
+        target: 'channels/demo/1.json',
+        digest: world.release.listing.sha256,
+        name: 'demo release 1',
+      },
+    });
+    expect((await world.verdictsOf(node))[0]).toMatchObject({ purpose: 'boot', verdict: 'accept' });
   });
 
-  await node.powerCycle();
-  const { status, json } = await node.attest();
-  expect(status, JSON.stringify(json)).toBe(200);
-  expect(json).toMatchObject({
-    verdict: 'accept',
-    reasons: [],
-    facts: { identity: 'certified', admission: 'listed', state: 'measured' },
-    release: { channel: 'demo', version: 1, digest: world.release.listing.sha256 },
+  test('P1 fresh evidence from the running OS, with PCR 14 extended, is refused', async () => {
+    const answer = await node.attest({
+      pcrs: (pcrs) => pcrs.set(14, sha256(new Uint8Array(32), OTHER_RELEASE_DIGEST)),
+    });
+    expect(answer.status).toBe(403);
+    expect(answer.json.code).toBe('evidence-refused');
+    expect(reasonsOf(answer)).toEqual(['pcr14-not-zero']);
+    expect((await world.verdictsOf(node))[0]).toMatchObject({ verdict: 'refuse' });
   });
 
-  for (const bytes of [world.release.manifest, world.release.kernel, world.release.initramfs]) {
-    const hash = toHex(sha256(bytes));
-    const answer = await node.fetch(hash, json.grant);
-    expect(answer.status).toBe(200);
-    expect(answer.headers.etag).toBe(`"${hash}"`);
-    expect(answer.bytes.equals(bytes)).toBe(true);
-  }
+  test('P3 evidence after the poison value is refused', async () => {
+    const poison = sha256(Buffer.from('bootward poison v1'));
+    const answer = await node.attest({ pcrs: (pcrs) => pcrs.set(14, sha256(new Uint8Array(32), poison)) });
+    expect(reasonsOf(answer)).toEqual(['pcr14-not-zero']);
+  });
+
+  test('P4 enrolment evidence is not boot evidence', async () => {
+    const offer = (await node.begin()).json;
+    const answer = await node.submit(await node.evidence(offer.challenge, 'enrol'));
+    expect(answer.status).toBe(403);
+    expect(reasonsOf(answer)).toEqual(['purpose-mismatch']);
+    expect((await node.activate(offer.id, await node.activationBody(offer))).status, 'its twin').toBe(200);
+  });
+
+  test('P4 boot evidence is not enrolment evidence', async () => {
+    const offer = (await node.begin()).json;
+    const evidence = await node.evidence(await node.challenge(), 'boot');
+    const answer = await node.activate(offer.id, { ...(await node.activationBody(offer)), evidence });
+    expect(answer.status).toBe(403);
+    expect(reasonsOf(answer)).toEqual(['purpose-mismatch']);
+  });
+
+  test('P4 the claims name the purpose of their challenge', async () => {
+    for (const purpose of ['enrol', 'health', 'reattest'])
+      expect(reasonsOf(await node.attest({ claims: { purpose } })), purpose).toEqual(['purpose-mismatch']);
+  });
+
+  test('P4 there are no challenges for purposes that this server does not serve', async () => {
+    for (const purpose of ['enrol', 'health', 'reattest', 'BOOT', 'constructor'])
+      expect((await node.post('/v1/challenges', { akName: node.akName, purpose })).status, purpose).toBe(400);
+  });
+
+  test('P6 a server key that is not ours is somebody in between', async () => {
+    const answer = await node.attest({ claims: { serverKey: 'ab'.repeat(32) } });
+    expect(reasonsOf(answer)).toEqual(['server-key-mismatch']);
+  });
+
+  test('P6 evidence is refused on a connection that proves another key', async () => {
+    const evidence = await node.evidence(await node.challenge(), 'boot');
+    const other = node.connect(await createIdentity());
+    const answer = await node.post('/v1/evidence', evidence, other);
+    expect(reasonsOf(answer)).toEqual(['ephemeral-key-mismatch']);
+  });
+
+  test('P6 evidence without a client certificate is not looked at, and its challenge stays good', async () => {
+    const evidence = await node.evidence(await node.challenge(), 'boot');
+    const answer = await node.post('/v1/evidence', evidence, node.connect());
+    expect(answer.status).toBe(401);
+    expect(answer.json.code).toBe('client-certificate-missing');
+    expect((await node.submit(evidence)).status).toBe(200);
+  });
+
+  test('P12 the release kernel, booted directly by firmware, is no stage-0', async () => {
+    const { eventLog } = node;
+    node.eventLog = logOfKernel(world.release.kernel);
+    const answer = await node.attest();
+    node.eventLog = eventLog;
+    expect(reasonsOf(answer)).toEqual(['stage0-not-listed']);
+    expect(answer.json.detail).toMatch(/PCR 4 is .*PCR 11 is 0{64}/);
+  });
+
+  test('P12 PCR 4 of a listed stage-0 does not excuse PCR 11 of something else', async () => {
+    const answer = await node.attest({
+      pcrs: (pcrs) => pcrs.set(11, sha256(new Uint8Array(32), OTHER_RELEASE_DIGEST)),
+    });
+    expect(reasonsOf(answer)).toContain('event-log-replay-mismatch');
+  });
+
+  test('the build that the node claims must be the one that its PCRs show', async () => {
+    expect(reasonsOf(await node.attest({ claims: { stage0Build: 2 } }))).toEqual(['claims-stage0-mismatch']);
+  });
+
+  test('Q51 a challenge is good until the second it expires', async () => {
+    const inTime = await node.evidence(await node.challenge(), 'boot');
+    world.clock.advance(119);
+    expect((await node.submit(inTime)).status).toBe(200);
+    const late = await node.evidence(await node.challenge(), 'boot');
+    world.clock.advance(120);
+    const answer = await node.submit(late);
+    expect(answer.status).toBe(403);
+    expect(reasonsOf(answer)).toEqual(['challenge-expired']);
+  });
+
+  test('Q51 a clock that jumps back does not revive a consumed nonce', async () => {
+    const evidence = await node.evidence(await node.challenge(), 'boot');
+    expect((await node.submit(evidence)).status).toBe(200);
+    world.clock.advance(-3600);
+    const answer = await node.submit(evidence);
+    world.clock.advance(3600);
+    expect(reasonsOf(answer)).toEqual(['nonce-consumed']);
+  });
+
+  test('Q53 of the same evidence sent ten times at once, one is accepted', async () => {
+    const evidence = await node.evidence(await node.challenge(), 'boot');
+    const answers = await Promise.all(Array.from({ length: 10 }, () => node.submit(evidence)));
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+    const refused = answers.filter(({ status }) => status !== 200);
+    expect(new Set(refused.flatMap(reasonsOf))).toEqual(new Set(['nonce-consumed']));
+  });
+
+  test('Q54 a valid quote without its event log is refused', async () => {
+    expect(reasonsOf(await node.attest({ eventLog: undefined }))).toEqual(['event-log-missing']);
+  });
+
+  test('Q54 a log that is not the one in the claims is refused', async () => {
+    const evidence = await node.evidence(await node.challenge(), 'boot');
+    const { eventLog: _, ...without } = evidence;
+    expect(reasonsOf(await node.submit(without))).toEqual(['claims-event-log-mismatch']);
+  });
+
+  test('Q57 the attestation key comes from the store: another one of the same template signs in vain', async () => {
+    const answer = await node.attest({ ak: createSoftwareAk() });
+    expect(reasonsOf(answer)).toEqual(['signature-invalid']);
+  });
+
+  test('Q57 evidence does not carry a key: a field for one is refused', async () => {
+    const evidence = await node.evidence(await node.challenge(), 'boot');
+    expect((await node.submit({ ...evidence, akPublic: 'AAAA' })).json.code).toBe('request-invalid');
+    expect((await node.submit(evidence)).status, 'its twin').toBe(200);
+  });
+
+  test("a challenge of one machine cannot be answered with another's key", async () => {
+    const other = await world.enrolledNode();
+    const answer = await other.submit(await other.evidence(await node.challenge(), 'boot'));
+    expect(answer.status).toBe(403);
+    expect(reasonsOf(answer)).toEqual(['claims-ek-mismatch']);
+  });
+
+  test('a challenge that this server never made is unknown', async () => {
+    const challenge = await node.challenge();
+    const answer = await node.submit(await node.evidence(`${challenge.slice(0, -4)}AAAA`, 'boot'));
+    expect(reasonsOf(answer)).toEqual(['challenge-unknown']);
+  });
+
+  test('an attestation key that nobody enrolled gets no challenge', async () => {
+    const answer = await node.askChallenge(`000b${'0'.repeat(64)}`);
+    expect([answer.status, answer.json.code]).toEqual([404, 'ak-unknown']);
+  });
+});
+
+describe('a grant', () => {
+  test('opens manifest, kernel and initramfs, whole and in parts, and is gone after DELETE (D3)', async () => {
+    const grant = await node.grant();
+    for (const bytes of [world.release.manifest, world.release.kernel, world.release.initramfs]) {
+      const answer = await node.fetch(hashOf(bytes), grant);
+      expect(answer.status).toBe(200);
+      expect(answer.headers.etag).toBe(`"${hashOf(bytes)}"`);
+      expect(answer.headers['content-length']).toBe(String(bytes.length));
+      expect(answer.bytes.equals(bytes)).toBe(true);
+    }
+    const part = await node.fetch(hashOf(world.release.kernel), grant, { range: 'bytes=100-199' });
+    expect([part.status, part.headers['content-range']]).toEqual([
+      206,
+      `bytes 100-199/${world.release.kernel.length}`,
+    ]);
+    expect(part.bytes.equals(world.release.kernel.subarray(100, 200))).toBe(true);
+
+    const headers = { authorization: `Bearer ${grant}` };
+    expect((await node.client.call('/v1/grant', { method: 'DELETE', headers })).status).toBe(204);
+    const after = await node.fetch(hashOf(world.release.kernel), grant);
+    expect([after.status, after.json.code]).toEqual([403, 'grant-closed']);
+    const again = await node.client.call('/v1/grant', { method: 'DELETE', headers });
+    expect([again.status, again.json.code]).toEqual([403, 'grant-closed']);
+  });
+
+  test('D1 P10 is worth nothing with another client certificate', async () => {
+    const grant = await node.grant();
+    const headers = { authorization: `Bearer ${grant}` };
+    const thief = node.connect(await createIdentity());
+    const path = `/v1/artifacts/${hashOf(world.release.kernel)}`;
+    const stolen = await thief.call(path, { headers });
+    expect([stolen.status, stolen.json.code]).toEqual([403, 'grant-key-mismatch']);
+    const closing = await thief.call('/v1/grant', { method: 'DELETE', headers });
+    expect(closing.json.code, 'nor can the thief close it').toBe('grant-key-mismatch');
+    expect((await node.fetch(hashOf(world.release.kernel), grant)).status, 'its twin').toBe(200);
+  });
+
+  test('D1 is worth nothing without a client certificate', async () => {
+    const grant = await node.grant();
+    const path = `/v1/artifacts/${hashOf(world.release.kernel)}`;
+    const answer = await node.connect().call(path, { headers: { authorization: `Bearer ${grant}` } });
+    expect([answer.status, answer.json.code]).toEqual([403, 'grant-key-mismatch']);
+  });
+
+  test('D1 another certificate over the very same key is another boot', async () => {
+    const grant = await node.grant();
+    const twin = await createIdentity(node.identity.key);
+    expect(Buffer.from(spkiOf(twin))).toEqual(Buffer.from(spkiOf(node.identity)));
+    const path = `/v1/artifacts/${hashOf(world.release.kernel)}`;
+    const answer = await node.connect(twin).call(path, { headers: { authorization: `Bearer ${grant}` } });
+    expect(answer.json.code).toBe('grant-key-mismatch');
+  });
+
+  test('is needed: nothing is served without one, or with something else in its place', async () => {
+    const hash = hashOf(world.release.kernel);
+    const grant = await node.grant();
+    const missing = await node.fetch(hash);
+    expect([missing.status, missing.json.code]).toEqual([401, 'grant-missing']);
+    for (const other of ['x', `${grant}x`, grant.replace(/\.[^.]*$/, '.'), await node.challenge()])
+      expect((await node.fetch(hash, other)).json.code).toBe('grant-invalid');
+    const scheme = { authorization: `Basic ${grant}` };
+    expect((await node.client.call(`/v1/artifacts/${hash}`, { headers: scheme })).json.code).toBe(
+      'grant-missing',
+    );
+  });
+
+  test('S13 alg none and a grant of the same claims with an HMAC are refused', async () => {
+    const [, payload] = (await node.grant()).split('.');
+    const head = (header: object) => Buffer.from(JSON.stringify(header)).toString('base64url');
+    for (const alg of ['none', 'HS256']) {
+      const forged = `${head({ alg, typ: 'bootward-grant+jwt' })}.${payload}.${head({ alg })}`;
+      expect((await node.fetch(hashOf(world.release.kernel), forged)).json.code, alg).toBe('grant-invalid');
+    }
+  });
+
+  test('D2 opens no artifact of another release', async () => {
+    const other = await world.desk.addRelease(1, { channel: 'pi-stable' });
+    expect((await world.publishDesk()).status).toBe(200);
+    const grant = await node.grant();
+    for (const bytes of [other.manifest, other.kernel, other.initramfs, world.stage0.image]) {
+      const answer = await node.fetch(hashOf(bytes), grant);
+      expect([answer.status, answer.json.code]).toEqual([403, 'artifact-not-granted']);
+    }
+    expect((await node.fetch(hashOf(world.release.kernel), grant)).status, 'its twin').toBe(200);
+  });
+
+  test('D3 ends with its time', async () => {
+    const grant = await node.grant();
+    world.clock.advance(599);
+    expect((await node.fetch(hashOf(world.release.kernel), grant)).status).toBe(200);
+    world.clock.advance(1);
+    const answer = await node.fetch(hashOf(world.release.kernel), grant);
+    expect([answer.status, answer.json.code]).toEqual([401, 'grant-expired']);
+  });
+
+  test('D3 is closed by the next one', async () => {
+    const first = await node.grant();
+    const second = await node.grant();
+    expect((await node.fetch(hashOf(world.release.kernel), first)).json.code).toBe('grant-closed');
+    expect((await node.fetch(hashOf(world.release.kernel), second)).status).toBe(200);
+  });
+
+  test('D3 is not closed by evidence that was refused', async () => {
+    const grant = await node.grant();
+    await node.attest({ claims: { stage0Build: 9 } });
+    expect((await node.fetch(hashOf(world.release.kernel), grant)).status).toBe(200);
+  });
+
+  test('D3 is closed when its node is revoked, and the node gets no other', async () => {
+    const revoked = await world.enrolledNode();
+    const grant = await revoked.grant();
+    const evidence = await revoked.evidence(await revoked.challenge(), 'boot');
+    expect((await world.decide('revoke', revoked)).json.status).toBe('revoked');
+    const answer = await revoked.fetch(hashOf(world.release.kernel), grant);
+    expect([answer.status, answer.json.code]).toEqual([403, 'grant-closed']);
+    expect((await revoked.submit(evidence)).json.code).toBe('node-revoked');
+    expect((await revoked.askChallenge()).json.code).toBe('node-revoked');
+  });
+});
+
+describe('when the store fails (Q55)', () => {
+  const failWrites = (table: string) =>
+    world.database((database) =>
+      database.exec(`create trigger fault before insert on ${table} begin select raise(abort, 'disk'); end`),
+    );
+  const repair = () => world.database((database) => database.exec('drop trigger fault'));
+
+  test.each(['verdicts', 'grants'])(
+    'Q55 a fault on %s is a bare 500, and no grant comes of it',
+    async (table) => {
+      const evidence = await node.evidence(await node.challenge(), 'boot');
+      const before = world.rowCounts();
+      failWrites(table);
+      const answer = await node.submit(evidence);
+      repair();
+      expect(answer.status).toBe(500);
+      expect(answer.json).toEqual({
+        type: 'about:blank',
+        title: 'The server failed',
+        status: 500,
+        code: 'internal',
+        detail: 'the request failed inside the server; its log says why',
+      });
+      expect(world.rowCounts()).toEqual(before);
+      expect((await node.submit(evidence)).status, 'nothing of it stayed: the challenge is still good').toBe(
+        200,
+      );
+    },
+  );
+
+  test('Q55 a fault while a challenge is stored is a 500 without a challenge', async () => {
+    failWrites('challenges');
+    const answer = await node.askChallenge();
+    repair();
+    expect(answer.status).toBe(500);
+    expect(answer.json.challenge).toBeUndefined();
+  });
+});
+
+describe('P11 a stage-0 build that is withdrawn', () => {
+  test('P11 is refused by name, and a listed build boots', async () => {
+    const build2 = await world.desk.addStage0(2);
+    await world.publishDesk();
+    expect((await node.attest()).status, 'both are listed').toBe(200);
+
+    await world.desk.withdraw('stage0', world.stage0.listing.target);
+    expect((await world.publishDesk()).status).toBe(200);
+    const answer = await node.attest();
+    expect(reasonsOf(answer)).toEqual(['stage0-withdrawn']);
+    expect(answer.json.detail).toContain('build 1');
+
+    const updated = await world.createNode({ ek: node.ek, stage0: build2 });
+    updated.ak = node.ak;
+    updated.clockInfo = node.clockInfo;
+    expect((await updated.attest()).status).toBe(200);
+  });
 });

@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { generateKeyPairSync, type KeyObject, webcrypto } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, webcrypto } from 'node:crypto';
 import { X509CertificateGenerator } from '@peculiar/x509';
 import { ekFingerprint } from '../../../src/attestation/ek-certificate.ts';
 import { computeExtraData } from '../../../src/attestation/extra-data.ts';
@@ -225,22 +225,20 @@ export class VirtualNode {
 }
 
 export function spkiOf({ key }: ClientIdentity): Uint8Array {
-  const jwk = key.export({ format: 'jwk' });
-  const point = Buffer.concat([Buffer.from(jwk.x ?? '', 'base64url'), Buffer.from(jwk.y ?? '', 'base64url')]);
-  return Buffer.concat([P256_SPKI_PREFIX, point]);
+  return createPublicKey(key).export({ type: 'spki', format: 'der' });
 }
 
-/** SubjectPublicKeyInfo of an uncompressed P-256 point, up to and with the 04 (RFC 5480, section 2). */
-const P256_SPKI_PREFIX = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d03010703420004', 'hex');
 const ECDSA = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 const DAY_MS = 86_400_000;
 
 /** Self-signed, as stage-0 makes it at each boot. */
-export async function createIdentity(): Promise<ClientIdentity> {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+export async function createIdentity(
+  privateKey: KeyObject = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey,
+): Promise<ClientIdentity> {
+  const publicKey = createPublicKey(privateKey);
   const certificate = await X509CertificateGenerator.createSelfSigned({
     name: 'CN=ephemeral',
-    serialNumber: '01',
+    serialNumber: randomBytes(8).toString('hex'),
     notBefore: new Date(Date.now() - DAY_MS),
     notAfter: new Date(Date.now() + DAY_MS),
     signingAlgorithm: ECDSA,
