@@ -8,7 +8,7 @@ import type {
   PendingCredential,
   VerdictRecord,
 } from '../attestation/attestation-store.ts';
-import type { NodeRecord } from '../attestation/node.ts';
+import type { EndorsementKey, NodeRecord } from '../attestation/node.ts';
 import type { Database } from './database.ts';
 import {
   countersToColumns,
@@ -272,11 +272,7 @@ async function bindNode(tx: Tx, { node, endorsementKeys }: Activation): Promise<
     .executeTakeFirst();
   if (inserted === undefined && !(await refreshNode(tx, node))) return false;
   for (const key of endorsementKeys) {
-    await tx
-      .insertInto('endorsement_keys')
-      .values({ node_id: node.id, ...endorsementKeyToColumns(key) })
-      .onConflict((conflict) => conflict.doNothing())
-      .execute();
+    await saveEndorsementKey(tx, node.id, key);
     const owner = await tx
       .selectFrom('endorsement_keys')
       .select('node_id')
@@ -287,11 +283,33 @@ async function bindNode(tx: Tx, { node, endorsementKeys }: Activation): Promise<
   return true;
 }
 
+/** A certificate that comes later is added to its key; one that is left out later is kept. */
+async function saveEndorsementKey(tx: Tx, nodeId: string, key: EndorsementKey): Promise<void> {
+  const columns = endorsementKeyToColumns(key);
+  await tx
+    .insertInto('endorsement_keys')
+    .values({ node_id: nodeId, ...columns })
+    .onConflict((conflict) =>
+      key.identity === 'certified'
+        ? conflict.column('fingerprint').doUpdateSet(columns).where('endorsement_keys.node_id', '=', nodeId)
+        : conflict.doNothing(),
+    )
+    .execute();
+}
+
 /** The same node enrolling again: same id, same AK, and still waiting or enrolled as it was read. */
 async function refreshNode(tx: Tx, node: NodeRecord): Promise<boolean> {
   const updated = await tx
     .updateTable('nodes')
-    .set({ ...countersToColumns(node.counters), status: node.status, admission: node.admission })
+    .set({
+      ...countersToColumns(node.counters),
+      status: node.status,
+      admission: node.admission,
+      channel: node.channel,
+      identity: node.identity,
+      untrusted_hints: toJsonColumn(node.untrustedHints),
+      last_verdict_at: node.lastVerdictAtSeconds ?? null,
+    })
     .where('id', '=', node.id)
     .where('ak_name', '=', node.akName)
     .where((where) => where.or([where('status', '=', 'pending'), where('status', '=', node.status)]))

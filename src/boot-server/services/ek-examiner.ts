@@ -1,4 +1,5 @@
 import { ekFingerprint, verifyEkCertificate } from '../../attestation/ek-certificate.ts';
+import { verifyEkPublic } from '../../attestation/ek-public.ts';
 import type { Identity } from '../../attestation/node.ts';
 import { Refusal } from '../../attestation/reasons.ts';
 import type { TrustAnchors } from '../../attestation/trust-anchors.ts';
@@ -38,6 +39,7 @@ export function createEkExaminer(on: { anchors: TrustAnchors; clock: Clock }): E
         'ek-key-unsuitable',
         `endorsement key: only RSA-${RSA_BITS} is enrolled by this version`,
       );
+    verifyEkPublic(publicArea);
     const fingerprint = ekFingerprint(publicArea);
     if (certificate === undefined) return { fingerprint, publicArea, identity: 'uncertified' };
     const verified = verifyEkCertificate({

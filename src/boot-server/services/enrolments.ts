@@ -1,5 +1,6 @@
 import { verifyAkTemplate } from '../../attestation/ak.ts';
 import type { Appraisal } from '../../attestation/appraisal.ts';
+import { loadAttestationKey } from '../../attestation/attestation-key.ts';
 import type {
   AttestationStore,
   ChallengeRecord,
@@ -12,8 +13,9 @@ import { bytesEqual, fromHex, sha256, toHex } from '../../core/bytes.ts';
 import { type Clock, secondsOf } from '../../core/clock.ts';
 import type { RandomSource } from '../../core/random.ts';
 import { type Credential, makeCredential } from '../../tpm/credential.ts';
+import { TpmFormatError } from '../../tpm/errors.ts';
 import { computeName } from '../../tpm/name.ts';
-import { parseTpm2bPublic } from '../../tpm/public-area.ts';
+import { parseTpm2bPublic, type TpmPublic } from '../../tpm/public-area.ts';
 import { Problem } from '../problems.ts';
 import type { ChallengeService } from './challenges.ts';
 import type { ClientKey } from './client-key.ts';
@@ -134,11 +136,10 @@ export function createEnrolmentService(on: {
     accepted: NonNullable<Appraisal['accepted']>,
   ): Promise<NodeRecord> {
     const nowSeconds = secondsOf(on.clock);
-    const certified = enrolment.credentials.every((credential) => credential.identity === 'certified');
     return {
       id: known?.id ?? nodeIdOf(firstOf(enrolment.credentials).fingerprint),
       ...(await standingOf(enrolment, known)),
-      identity: certified ? 'certified' : 'uncertified',
+      identity: identityOf(enrolment, known),
       akPublic: enrolment.akPublic,
       akName: enrolment.akName,
       ekFingerprints: enrolment.credentials.map((credential) => credential.fingerprint),
@@ -202,8 +203,7 @@ export function createEnrolmentService(on: {
 
   return {
     async begin(request) {
-      const akPublic = parseTpm2bPublic(request.akPublic);
-      refuseAsEnrolment(() => verifyAkTemplate(akPublic));
+      const akPublic = refuseAsEnrolment(() => examineAk(request.akPublic));
       const eks = request.eks.map((ek) => refuseAsEnrolment(() => on.examineEk(ek)));
       if (new Set(eks.map((ek) => ek.fingerprint)).size !== eks.length)
         throw new Problem('enrolment-refused', 'the same endorsement key was presented twice');
@@ -267,10 +267,25 @@ function requireSecrets(enrolment: EnrolmentRecord, answer: ActivationAnswer): v
     );
 }
 
+/** The structure, the template, and a point on its curve: what is stored here can be verified with later. */
+function examineAk(tpm2bPublic: Uint8Array): TpmPublic {
+  const akPublic = parseTpm2bPublic(tpm2bPublic);
+  verifyAkTemplate(akPublic);
+  loadAttestationKey(akPublic.raw);
+  return akPublic;
+}
+
+/** What was proven of these keys once stays proven: a certificate left out later takes nothing back. */
+function identityOf({ credentials }: EnrolmentRecord, known: NodeRecord | undefined): NodeRecord['identity'] {
+  const certified = credentials.every(({ identity }) => identity === 'certified');
+  return certified || known?.identity === 'certified' ? 'certified' : 'uncertified';
+}
+
 function refuseAsEnrolment<T>(examine: () => T): T {
   try {
     return examine();
   } catch (cause) {
+    if (cause instanceof TpmFormatError) throw new Problem('request-invalid', cause.message, { cause });
     if (!(cause instanceof Refusal)) throw cause;
     const reasons = [cause.finding];
     throw new Problem('enrolment-refused', cause.message, { members: { reasons }, cause });
