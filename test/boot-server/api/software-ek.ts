@@ -2,7 +2,7 @@ import {
   constants,
   createDecipheriv,
   createHmac,
-  generateKeyPairSync,
+  createPublicKey,
   type KeyObject,
   privateDecrypt,
   webcrypto,
@@ -16,6 +16,7 @@ import { parseWhole } from '../../../src/tpm/reader.ts';
 import { sized } from '../../../src/tpm/writer.ts';
 import { type Authority, issueEk } from '../../attestation/certificate-maker.ts';
 import { SHA256 } from '../../attestation/software-ak.ts';
+import { createQuickRsaKey } from './quick-rsa.ts';
 
 /** The endorsement side of a TPM in software: the key that its manufacturer certified. */
 export interface SoftwareEk {
@@ -46,7 +47,8 @@ export async function createSoftwareEk(
   manufacturer: Authority,
   { attributes = TEMPLATE_ATTRIBUTES }: { attributes?: number } = {},
 ): Promise<SoftwareEk> {
-  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const privateKey = createQuickRsaKey();
+  const publicKey = createPublicKey(privateKey);
   const publicArea = parseTpmtPublic(
     encodeTpmtPublic({
       type: 'rsa',
