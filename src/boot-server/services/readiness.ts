@@ -23,15 +23,16 @@ export function createReadinessService(on: {
   }
 
   function repositoryFaults(): string[] {
-    const verified = on.repository.current()?.verified;
-    if (verified === undefined) return ['nothing has been published yet: run "boot-sign publish"'];
+    const published = on.repository.current();
+    if (published === undefined) return ['nothing has been published yet: run "boot-sign publish"'];
+    const { verified, faults } = published;
     const expired = [...verified.roles]
       .filter(([, role]) => role.expiresMs <= on.clock.nowMs())
       .map(([name]) => `the metadata of role ${name} has expired: run "boot-sign refresh" and publish`);
     const unnamed = verified.grantKeys.has(on.grantKeyId)
       ? []
       : ['the root metadata does not name the grant key of this server: nodes will refuse its challenges'];
-    return [...expired, ...unnamed];
+    return [...faults, ...expired, ...unnamed];
   }
 
   return { faults: async () => [...(await databaseFaults()), ...repositoryFaults()] };

@@ -23,6 +23,8 @@ export interface PublishedRepository {
   stage0: readonly Stage0Reference[];
   /** Every metadata file there ever was here, by name: nodes on old roots walk the chain. */
   files: Files;
+  /** Listed releases whose artifacts were damaged or lost since they were published. */
+  faults: readonly string[];
 }
 
 export interface RepositoryService {
@@ -30,7 +32,8 @@ export interface RepositoryService {
   current(): PublishedRepository | undefined;
   /**
    * Verifies a whole repository by itself and puts it in force. Artifacts must be stored before. A crash
-   * leaves the old publication or the new one in force, never a mixture.
+   * leaves the old publication or the new one in force, never a mixture. Calls are taken one after the
+   * other, so that each is held against what the one before left (R6).
    *
    * @throws {Problem} `metadata-refused` saying what is wrong or missing; then nothing has changed
    */
@@ -45,26 +48,34 @@ export async function createRepositoryService(on: {
   clock: Clock;
 }): Promise<RepositoryService> {
   let published = await restore(on);
+  let latest: Promise<unknown> = Promise.resolve();
+
+  async function publishNow(files: Files): Promise<PublishedRepository> {
+    const verified = verifyOrRefuse(files, published, on);
+    const catalog = await loadCatalog(verified, on.artifacts);
+    const known = await on.store.loadStage0Images();
+    const images = await computeStage0Images(verified, known, on.artifacts);
+    const served: MetadataFile[] = verified.files.map((name) => ({ name, bytes: requireFile(files, name) }));
+    await on.store.publish({ files: served, stage0Images: images, atSeconds: secondsOf(on.clock) });
+    const stage0 = toReferences(verified, [...known, ...images]);
+    const added = served.map(({ name, bytes }) => [name, bytes] as const);
+    published = {
+      verified,
+      catalog,
+      stage0,
+      files: new Map([...(published?.files ?? []), ...added]),
+      faults: [],
+    };
+    return published;
+  }
 
   return {
     current: () => published,
 
-    async publish(files) {
-      const verified = verifyOrRefuse(files, published, on);
-      const catalog = await loadCatalog(verified, on.artifacts);
-      const known = await on.store.loadStage0Images();
-      const images = await computeStage0Images(verified, known, on.artifacts);
-      const served: MetadataFile[] = verified.files.map((name) => ({
-        name,
-        bytes: requireFile(files, name),
-      }));
-      await on.store.publish({ files: served, stage0Images: images, atSeconds: secondsOf(on.clock) });
-      const all = new Map([
-        ...(published?.files ?? []),
-        ...served.map(({ name, bytes }) => [name, bytes] as const),
-      ]);
-      published = { verified, catalog, stage0: toReferences(verified, [...known, ...images]), files: all };
-      return published;
+    publish(files) {
+      const turn = latest.then(() => publishNow(files));
+      latest = turn.catch(() => undefined);
+      return turn;
     },
   };
 }
@@ -86,8 +97,28 @@ async function restore(on: {
     files,
     nowMs: stored.publishedAtSeconds * 1000,
   });
-  const catalog = await loadCatalog(verified, on.artifacts);
-  return { verified, catalog, stage0: toReferences(verified, await on.store.loadStage0Images()), files };
+  const stage0 = toReferences(verified, await on.store.loadStage0Images());
+  return { verified, stage0, files, ...(await loadIntactChannels(verified, on.artifacts)) };
+}
+
+/**
+ * A channel with a damaged release offers nothing until it is published again, which repairs it: an older
+ * release in its place would be a rollback that nobody decided on.
+ */
+async function loadIntactChannels(
+  verified: VerifiedRepository,
+  artifacts: ArtifactStore,
+): Promise<Pick<PublishedRepository, 'catalog' | 'faults'>> {
+  const releases = new Map<string, Release[]>();
+  const faults: string[] = [];
+  for (const [channel, listings] of verified.channels)
+    try {
+      releases.set(channel, await loadReleases(listings, artifacts));
+    } catch (cause) {
+      releases.set(channel, []);
+      faults.push(`channel ${channel} offers nothing, publish again: ${messageOf(cause)}`);
+    }
+  return { catalog: { releases }, faults };
 }
 
 function verifyOrRefuse(
@@ -110,15 +141,22 @@ function verifyOrRefuse(
 
 async function loadCatalog(verified: VerifiedRepository, artifacts: ArtifactStore): Promise<Catalog> {
   const releases = new Map<string, Release[]>();
-  for (const [channel, listings] of verified.channels) {
-    const loaded: Release[] = [];
-    for (const listing of listings) loaded.push(await loadRelease(listing, artifacts));
-    releases.set(channel, loaded);
-  }
+  for (const [channel, listings] of verified.channels)
+    releases.set(channel, await loadReleases(listings, artifacts));
   return { releases };
 }
 
+async function loadReleases(
+  listings: readonly ReleaseListing[],
+  artifacts: ArtifactStore,
+): Promise<Release[]> {
+  const releases: Release[] = [];
+  for (const listing of listings) releases.push(await loadRelease(listing, artifacts));
+  return releases;
+}
+
 async function loadRelease(listing: ReleaseListing, artifacts: ArtifactStore): Promise<Release> {
+  await requireStored(artifacts, listing.target, listing);
   try {
     const manifest = parseListedManifest(await readArtifact(artifacts, listing), listing);
     for (const part of [manifest.kernel, manifest.initramfs])

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -61,7 +61,9 @@ export class PublishedServer {
     await mkdir(join(folder, 'vendors'));
     await writeFile(join(folder, 'vendors', 'root.der'), manufacturer.certificate);
     const world = new PublishedServer({ folder, manufacturer, settings });
+    await reuseTlsFolder(join(folder, 'data', 'tls'));
     await world.open();
+    await keepTlsFolder(join(folder, 'data', 'tls'));
     return world;
   }
 
@@ -236,6 +238,19 @@ export class PublishedServer {
     this.clients.push(client);
     return client;
   }
+}
+
+/** RSA-3072 keys take most of a second: the first server of a test file makes them, the others find them. */
+const tlsFiles = new Map<string, Buffer>();
+
+async function keepTlsFolder(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) tlsFiles.set(name, await readFile(join(folder, name)));
+}
+
+async function reuseTlsFolder(folder: string): Promise<void> {
+  if (tlsFiles.size === 0) return;
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  for (const [name, bytes] of tlsFiles) await writeFile(join(folder, name), bytes, { mode: 0o600 });
 }
 
 export function callSocket(

@@ -5,6 +5,7 @@ import type { ServerKey } from '../../../signing/keys/server-key.ts';
 import type { ArtifactStore } from '../../../storage/artifact-store.ts';
 import type { OperatorsApp } from '../../doors.ts';
 import { Problem } from '../../problems.ts';
+import { isIntact } from '../../services/read-artifact.ts';
 import type { RepositoryService } from '../../services/repository.ts';
 import { Sha256Hex } from '../wire.ts';
 
@@ -44,9 +45,10 @@ export function registerReleaseRoutes(
 
   app.get('/admin/v1/grant-keys', async () => ({ [on.grantKey.keyId]: on.grantKey.key }));
 
+  /** A damaged artifact counts as none, so that publishing again sends and repairs it. */
   app.head('/admin/v1/artifacts/:sha256', { schema: { params: Params } }, async (request, reply) => {
-    const stored = await on.artifacts.stat(request.params.sha256);
-    return reply.code(stored === undefined ? 404 : 200).send();
+    const intact = await isIntact(on.artifacts, request.params.sha256);
+    return reply.code(intact ? 200 : 404).send();
   });
 
   app.put(
