@@ -13,6 +13,7 @@ const { values } = parseArgs({ options: { quick: { type: 'boolean', default: fal
 const folder = join(import.meta.dirname, '../build/demo');
 const started = performance.now();
 const checks: Check[] = [];
+const timings: { name: string; seconds: number }[] = [];
 const cleanup = createCleanup();
 
 const seconds = () => `${((performance.now() - started) / 1000).toFixed(1).padStart(6)}s`;
@@ -31,12 +32,19 @@ async function run(): Promise<void> {
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true, mode: 0o700 });
   say('setup', 'two TPMs with EK certificates, a boot server, keys, stage-0 and release 1');
-  const stage = await setUpStage({ folder, cleanup, say, check });
+  const stage = await setUpStage({
+    folder,
+    cleanup,
+    say,
+    check,
+    timing: (name, since) => timings.push({ name, seconds: Math.round(since * 10) / 10 }),
+  });
   for (const step of values.quick ? STEPS.slice(0, 1) : STEPS) {
     console.log(`\n== ${step.title}`);
     await step.run(stage);
   }
   await saveEvidence(stage);
+  await writeFile(join(folder, 'boot-timings.json'), `${JSON.stringify(timings, null, 2)}\n`);
   await stage.world.server().stop();
 }
 

@@ -3,22 +3,36 @@ import type { SoftwareTpm } from '../software-tpm.ts';
 import { CHANNEL } from '../world.ts';
 import { readNodes, readVerdictSince } from './server-records.ts';
 import type { Stage, Step } from './step.ts';
-import { BANNER, watchUntilOff } from './watch-boot.ts';
+import { BANNER, FIRMWARE_REQUEST, watchUntilOff } from './watch-boot.ts';
 
 /** Nobody touches the machine: its TPM was on the operator's list, and that is all. */
 export const firstBoot: Step = {
   title: 'boot 1: a new machine enrols itself, attests and runs the signed release',
   async run(stage) {
     await stage.world.admin('ek', 'import', stage.tpms.first.ekCertificateFile, '--channel', CHANNEL);
-    const { enrolled, lines } = await bootToRelease(stage, { name: 'machine-1', tpm: stage.tpms.first });
+    const { machine, enrolled, lines } = await bootToRelease(stage, {
+      name: 'machine-1',
+      tpm: stage.tpms.first,
+    });
     stage.check({
       claim: 'its TPM enrolled it, certified and admitted by the list',
       ok: enrolled && /certified, listed/.test(await factsOfEnrolment(stage)),
       observed: await factsOfEnrolment(stage),
     });
     checkSecondGrant(stage, lines);
+    for (const [name, pattern] of MILESTONES) {
+      const line = machine.lines().find(({ text }) => pattern.test(text));
+      if (line !== undefined) stage.timing(name, line.seconds);
+    }
   },
 };
+
+const MILESTONES = [
+  ['first HTTPS request', FIRMWARE_REQUEST],
+  ['stage-0 up', /step=stage0-up/],
+  ['evidence accepted', /step=verdict verdict=accept/],
+  ['release running', BANNER],
+] as const;
 
 /** The same machine again, beside a second one that boots for the first time. */
 export const secondBoot: Step = {
@@ -59,7 +73,7 @@ export async function bootToRelease(stage: Stage, setup: { name: string; tpm: So
     ok: /verdict=accept identity=certified admission=listed state=measured/.test(verdict),
     observed: verdict.replace(/^.*step=verdict /, ''),
   });
-  return { enrolled: lines.some((line) => /step=enrol state=enrolled/.test(line)), lines };
+  return { machine, enrolled: lines.some((line) => /step=enrol state=enrolled/.test(line)), lines };
 }
 
 async function factsOfEnrolment({ world }: Stage): Promise<string> {

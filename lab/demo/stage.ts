@@ -7,7 +7,7 @@ import { artifactAttacks } from './artifact-attacks.ts';
 import { firstBoot, secondBoot } from './boots.ts';
 import { evidenceAttacks } from './evidence-attacks.ts';
 import { stage0Attacks } from './stage0-attacks.ts';
-import type { Check, Stage, Step } from './step.ts';
+import type { Stage, Step } from './step.ts';
 
 /** In the order of the demo; `--quick` is the first one alone. */
 export const STEPS: readonly Step[] = [
@@ -23,9 +23,10 @@ export async function setUpStage(on: {
   folder: string;
   cleanup: Cleanup;
   say: Stage['say'];
-  check: (check: Check) => void;
+  check: Stage['check'];
+  timing: Stage['timing'];
 }): Promise<Stage> {
-  const { folder, cleanup, say, check } = on;
+  const { folder, cleanup, say, check, timing } = on;
   const world = await createWorld(folder, cleanup);
   const tpms = { first: await world.createTpm('first'), second: await world.createTpm('second') };
   await acceptManufacturer(world);
@@ -38,6 +39,7 @@ export async function setUpStage(on: {
     cleanup,
     say,
     check,
+    timing,
     async openFirmwareDoor() {
       const image = await readFile(join(world.repository, 'artifacts', published.stage0.sha256));
       return openHostileFirmwareDoor({ dataDir: world.dataDir, image }, cleanup);

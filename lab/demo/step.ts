@@ -21,6 +21,8 @@ export interface Stage {
   /** A line of the timeline; `seconds` since the machine's power-on. */
   say(who: string, text: string, seconds?: number): void;
   check(check: Check): void;
+  /** How long a machine that boots alone took to get somewhere, in seconds since its power-on. */
+  timing(name: string, seconds: number): void;
 }
 
 export interface Step {

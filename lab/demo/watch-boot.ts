@@ -5,7 +5,7 @@ import type { Stage } from './step.ts';
 
 export const BOOT_SECONDS = 300;
 const AGENT_STEP = /^bootward: \[[0-9.]+s\] step=(.*)$/;
-const FIRMWARE_REQUEST = /URI: https:/;
+export const FIRMWARE_REQUEST = /URI: https:/;
 export const BANNER = new RegExp(`BOOTWARD-DEMO release ${RELEASE_NAME} running.* PCR 14 ([0-9a-f]{64})`);
 
 /** What each marker of the agent (docs/agent.md) tells a person who watches. */

@@ -1,5 +1,5 @@
 import { chmod, open } from 'node:fs/promises';
-import { Kysely } from 'kysely';
+import { Kysely, type Transaction } from 'kysely';
 import { type Migration, Migrator } from 'kysely/migration';
 import { StorageError } from './errors.ts';
 import { nodesAndReleases } from './migrations/0001-nodes-and-releases.ts';
@@ -7,6 +7,7 @@ import type { Schema } from './schema.ts';
 import { createSqliteDialect } from './sqlite-dialect.ts';
 
 export type Database = Kysely<Schema>;
+export type DatabaseTransaction = Transaction<Schema>;
 
 /** In order, forward only; a name that is out in the world never changes. */
 const MIGRATIONS: Record<string, Migration> = {

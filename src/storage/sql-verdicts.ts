@@ -2,7 +2,7 @@ import type { Selectable } from 'kysely';
 import type { AttestationStore, StoredVerdict, VerdictRecord } from '../attestation/attestation-store.ts';
 import type { Facts } from '../attestation/node.ts';
 import { isJsonObject } from '../core/strict-json.ts';
-import type { Database } from './database.ts';
+import type { Database, DatabaseTransaction } from './database.ts';
 import { StorageError } from './errors.ts';
 import { fromJsonColumn, toJsonColumn } from './rows.ts';
 import type { Schema } from './schema.ts';
@@ -29,7 +29,63 @@ export function createSqlVerdictQueries(
   };
 }
 
-export function verdictToColumns(verdict: VerdictRecord) {
+const VERDICTS_KEPT_PER_NODE = 500;
+/** Evidence is some 30 KiB; the latest of it is what anyone looks at. */
+const EVIDENCE_KEPT_PER_NODE = 20;
+/** Refusals of strangers, who leave no node behind. */
+const ANONYMOUS_VERDICTS_KEPT = 10_000;
+
+/** A node that is refused for ever fills no disk: what is older than its latest verdicts is let go. */
+export async function insertVerdict(tx: DatabaseTransaction, verdict: VerdictRecord): Promise<void> {
+  await tx.insertInto('verdicts').values(verdictToColumns(verdict)).execute();
+  if (verdict.nodeId === undefined) return;
+  await tx
+    .deleteFrom('verdicts')
+    .where('node_id', '=', verdict.nodeId)
+    .where('id', '<=', (query) =>
+      query
+        .selectFrom('verdicts')
+        .select('id')
+        .where('node_id', '=', verdict.nodeId as string)
+        .orderBy('id', 'desc')
+        .limit(1)
+        .offset(VERDICTS_KEPT_PER_NODE),
+    )
+    .execute();
+  await tx
+    .updateTable('verdicts')
+    .set({ evidence_document: null })
+    .where('node_id', '=', verdict.nodeId)
+    .where('id', '<=', (query) =>
+      query
+        .selectFrom('verdicts')
+        .select('id')
+        .where('node_id', '=', verdict.nodeId as string)
+        .where('evidence_document', 'is not', null)
+        .orderBy('id', 'desc')
+        .limit(1)
+        .offset(EVIDENCE_KEPT_PER_NODE),
+    )
+    .execute();
+}
+
+export async function purgeAnonymousVerdicts(tx: DatabaseTransaction): Promise<void> {
+  await tx
+    .deleteFrom('verdicts')
+    .where('node_id', 'is', null)
+    .where('id', '<=', (query) =>
+      query
+        .selectFrom('verdicts')
+        .select('id')
+        .where('node_id', 'is', null)
+        .orderBy('id', 'desc')
+        .limit(1)
+        .offset(ANONYMOUS_VERDICTS_KEPT),
+    )
+    .execute();
+}
+
+function verdictToColumns(verdict: VerdictRecord) {
   return {
     node_id: verdict.nodeId ?? null,
     ak_name: verdict.akName,

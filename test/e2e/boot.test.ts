@@ -23,7 +23,13 @@ let checks: Check[] = [];
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'bootward-e2e-'));
   cleanup = createCleanup();
-  stage = await setUpStage({ folder, cleanup, say: () => {}, check: (check) => checks.push(check) });
+  stage = await setUpStage({
+    folder,
+    cleanup,
+    say: () => {},
+    check: (check) => checks.push(check),
+    timing: () => {},
+  });
 });
 
 afterAll(async () => {

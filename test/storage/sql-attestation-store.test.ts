@@ -268,6 +268,13 @@ test('evidence is kept for the latest verdicts of a node and let go for older on
   expect(verdicts.filter((each) => each.evidenceDocument !== undefined)).toHaveLength(20);
 });
 
+test('a node that is refused for ever keeps a bounded history', async () => {
+  await enrol();
+  const refused = verdict({ verdict: 'refuse' });
+  for (let index = 0; index < 510; index += 1) await store.recordRefusal(refused);
+  expect(await store.listVerdicts({ nodeId: 'n1', limit: 1000 })).toHaveLength(500);
+});
+
 test('O11 a database that a newer version has written is refused and left alone', async () => {
   await database.destroy();
   const raw = new DatabaseSync(file);

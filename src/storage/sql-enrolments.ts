@@ -1,0 +1,107 @@
+import type {
+  AttestationStore,
+  EnrolmentRecord,
+  PendingCredential,
+} from '../attestation/attestation-store.ts';
+import type { Database, DatabaseTransaction } from './database.ts';
+import { endorsementKeyToColumns, toEndorsementKey, toHints, toJsonColumn } from './rows.ts';
+import { createSqlNodeQueries } from './sql-nodes.ts';
+
+type EnrolmentQueries = Pick<
+  AttestationStore,
+  'saveEnrolment' | 'countOpenEnrolments' | 'findEnrolment' | 'findEnrolledNode' | 'endEnrolment'
+>;
+
+export function createSqlEnrolmentQueries(database: Database): EnrolmentQueries {
+  const nodes = createSqlNodeQueries(database);
+  return {
+    async saveEnrolment(enrolment) {
+      await database.transaction().execute((tx) => insertEnrolment(tx, enrolment));
+    },
+
+    async countOpenEnrolments(nowSeconds) {
+      const { open } = await database
+        .selectFrom('enrolments')
+        .select((query) => query.fn.countAll<number>().as('open'))
+        .where('expires_at', '>', nowSeconds)
+        .where('node_id', 'is', null)
+        .executeTakeFirstOrThrow();
+      return open;
+    },
+
+    async findEnrolment(id) {
+      const row = await database
+        .selectFrom('enrolments')
+        .selectAll()
+        .where('id', '=', id)
+        .where('node_id', 'is', null)
+        .executeTakeFirst();
+      if (row === undefined) return undefined;
+      return {
+        id: row.id,
+        akPublic: row.ak_public,
+        akName: row.ak_name,
+        credentials: await findCredentials(database, id),
+        clientThumbprint: row.client_thumbprint,
+        untrustedHints: toHints(row.untrusted_hints),
+        expiresAtSeconds: row.expires_at,
+      };
+    },
+
+    async findEnrolledNode({ enrolmentId, clientThumbprint }) {
+      const row = await database
+        .selectFrom('enrolments')
+        .select('node_id')
+        .where('id', '=', enrolmentId)
+        .where('client_thumbprint', '=', clientThumbprint)
+        .executeTakeFirst();
+      return row?.node_id ? nodes.findNode(row.node_id) : undefined;
+    },
+
+    async endEnrolment(id) {
+      await database.transaction().execute(async (tx) => {
+        await tx.deleteFrom('challenges').where('enrolment_id', '=', id).execute();
+        await tx.deleteFrom('enrolments').where('id', '=', id).where('node_id', 'is', null).execute();
+      });
+    },
+  };
+}
+
+/** The enrolment has led to a node: what it offered is gone, who asks for it later finds the node. */
+export async function concludeEnrolment(
+  tx: DatabaseTransaction,
+  { enrolmentId, nodeId }: { enrolmentId: string; nodeId: string },
+): Promise<void> {
+  await tx.updateTable('enrolments').set({ node_id: nodeId }).where('id', '=', enrolmentId).execute();
+  await tx.deleteFrom('enrolment_credentials').where('enrolment_id', '=', enrolmentId).execute();
+}
+
+async function insertEnrolment(tx: DatabaseTransaction, enrolment: EnrolmentRecord): Promise<void> {
+  await tx
+    .insertInto('enrolments')
+    .values({
+      id: enrolment.id,
+      ak_public: enrolment.akPublic,
+      ak_name: enrolment.akName,
+      client_thumbprint: enrolment.clientThumbprint,
+      untrusted_hints: toJsonColumn(enrolment.untrustedHints),
+      expires_at: enrolment.expiresAtSeconds,
+      node_id: null,
+    })
+    .execute();
+  const rows = enrolment.credentials.map((credential) => ({
+    enrolment_id: enrolment.id,
+    secret_sha256: credential.secretSha256,
+    ...endorsementKeyToColumns(credential),
+  }));
+  await tx.insertInto('enrolment_credentials').values(rows).execute();
+}
+
+async function findCredentials(database: Database, enrolmentId: string): Promise<PendingCredential[]> {
+  const rows = await database
+    .selectFrom('enrolment_credentials')
+    .selectAll()
+    .where('enrolment_id', '=', enrolmentId)
+    .execute();
+  return rows.map((row) => ({ ...toEndorsementKey(row), secretSha256: row.secret_sha256 }));
+}

@@ -1,0 +1,63 @@
+import type { AttestationStore, GrantRecord } from '../attestation/attestation-store.ts';
+import type { Database, DatabaseTransaction } from './database.ts';
+
+export function createSqlGrantQueries(
+  database: Database,
+): Pick<AttestationStore, 'findOpenGrant' | 'closeGrant'> {
+  return {
+    async findOpenGrant(id) {
+      const row = await database
+        .selectFrom('grants')
+        .selectAll()
+        .where('id', '=', id)
+        .where('closed_at', 'is', null)
+        .executeTakeFirst();
+      return (
+        row && {
+          id: row.id,
+          nodeId: row.node_id,
+          channel: row.channel,
+          version: row.version,
+          releaseDigest: row.release_digest,
+          clientThumbprint: row.client_thumbprint,
+          issuedAtSeconds: row.issued_at,
+          expiresAtSeconds: row.expires_at,
+        }
+      );
+    },
+
+    async closeGrant({ id, atSeconds }) {
+      await closeGrants(database, { column: 'id', value: id, atSeconds });
+    },
+  };
+}
+
+export async function replaceGrant(tx: DatabaseTransaction, grant: GrantRecord): Promise<void> {
+  await closeGrants(tx, { column: 'node_id', value: grant.nodeId, atSeconds: grant.issuedAtSeconds });
+  await tx
+    .insertInto('grants')
+    .values({
+      id: grant.id,
+      node_id: grant.nodeId,
+      channel: grant.channel,
+      version: grant.version,
+      release_digest: grant.releaseDigest,
+      client_thumbprint: grant.clientThumbprint,
+      issued_at: grant.issuedAtSeconds,
+      expires_at: grant.expiresAtSeconds,
+      closed_at: null,
+    })
+    .execute();
+}
+
+async function closeGrants(
+  on: Database | DatabaseTransaction,
+  { column, value, atSeconds }: { column: 'id' | 'node_id'; value: string; atSeconds: number },
+): Promise<void> {
+  await on
+    .updateTable('grants')
+    .set({ closed_at: atSeconds })
+    .where(column, '=', value)
+    .where('closed_at', 'is', null)
+    .execute();
+}
