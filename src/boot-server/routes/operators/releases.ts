@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { Type } from 'typebox';
 import { utf8Bytes } from '../../../core/bytes.ts';
 import type { ServerKey } from '../../../signing/keys/server-key.ts';
@@ -38,11 +38,6 @@ export function registerReleaseRoutes(
     maxArtifactBytes: number;
   },
 ): void {
-  app.addContentTypeParser(
-    'application/octet-stream',
-    async (_request: unknown, payload: Readable) => payload,
-  );
-
   app.get('/admin/v1/grant-keys', async () => ({ [on.grantKey.keyId]: on.grantKey.key }));
 
   /** A damaged artifact counts as none, so that publishing again sends and repairs it. */
@@ -51,16 +46,7 @@ export function registerReleaseRoutes(
     return reply.code(intact ? 200 : 404).send();
   });
 
-  app.put(
-    '/admin/v1/artifacts/:sha256',
-    { schema: { params: Params }, bodyLimit: on.maxArtifactBytes },
-    async (request, reply) => {
-      const length = contentLengthOf(request.headers['content-length'], on.maxArtifactBytes);
-      const source = request.body as Readable;
-      const { stored } = await on.artifacts.put({ sha256: request.params.sha256, length, source });
-      return reply.code(stored ? 201 : 200).send({ sha256: request.params.sha256, length });
-    },
-  );
+  app.register(async (uploads: OperatorsApp) => registerUploads(uploads, on));
 
   app.post(
     '/admin/v1/metadata',
@@ -74,6 +60,31 @@ export function registerReleaseRoutes(
         versions: Object.fromEntries([...verified.roles].map(([role, { version }]) => [role, version])),
         grantKeyNamed: verified.grantKeys.has(on.grantKey.keyId),
       };
+    },
+  );
+}
+
+/** In a scope of its own: here a body is a stream and nothing else, everywhere else it is JSON. */
+function registerUploads(
+  app: OperatorsApp,
+  on: { artifacts: ArtifactStore; maxArtifactBytes: number },
+): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser(
+    'application/octet-stream',
+    async (_request: unknown, payload: Readable) => payload,
+  );
+
+  app.put(
+    '/admin/v1/artifacts/:sha256',
+    { schema: { params: Params }, bodyLimit: on.maxArtifactBytes },
+    async (request, reply) => {
+      if (!(request.body instanceof Readable))
+        throw new Problem('content-type-unsupported', 'an upload is application/octet-stream');
+      const length = contentLengthOf(request.headers['content-length'], on.maxArtifactBytes);
+      const { sha256 } = request.params;
+      const { stored } = await on.artifacts.put({ sha256, length, source: request.body });
+      return reply.code(stored ? 201 : 200).send({ sha256, length });
     },
   );
 }
