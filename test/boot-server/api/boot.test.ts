@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { sha256, toHex } from '../../../src/core/bytes.ts';
 import { createSoftwareAk } from '../../attestation/software-ak.ts';
+import { requestHttp2 } from './http2-client.ts';
 import { PublishedServer, reasonsOf } from './published-server.ts';
 import { logOfKernel } from './stage0-log.ts';
 import { createIdentity, spkiOf, type VirtualNode } from './virtual-node.ts';
@@ -347,6 +348,42 @@ describe('when the store fails (Q55)', () => {
     expect(answer.status).toBe(500);
     expect(answer.json.challenge).toBeUndefined();
   });
+});
+
+describe('revoked while it attests', () => {
+  test('Q55 the node gets no grant, although its evidence was good when it came in', async () => {
+    const evidence = await node.evidence(await node.challenge(), 'boot');
+    const before = world.rowCounts();
+    // Between reading the node and writing the verdict, somebody revokes it.
+    world.database((database) =>
+      database.exec(
+        `create trigger revoked before insert on verdicts begin update nodes set status = 'revoked'; end`,
+      ),
+    );
+    const answer = await node.submit(evidence);
+    world.database((database) => database.exec('drop trigger revoked'));
+    expect([answer.status, answer.json.code]).toEqual([403, 'node-revoked']);
+    expect(answer.json.grant).toBeUndefined();
+    expect(world.rowCounts()).toEqual(before);
+  });
+});
+
+describe('over HTTP/2', () => {
+  test('D1 P10 the same rules hold: the grant is bound to the certificate of the session', async () => {
+    const hash = hashOf(world.release.kernel);
+    const grant = await node.grant();
+    const headers = { ':path': `/v1/artifacts/${hash}`, authorization: `Bearer ${grant}` };
+    const own = await requestHttp2(node, headers, node.identity);
+    expect(own.status).toBe(200);
+    expect(own.bytes.equals(world.release.kernel)).toBe(true);
+    for (const identity of [await createIdentity(), undefined])
+      expect((await requestHttp2(node, headers, identity)).status).toBe(403);
+  });
+});
+
+test('no grant and no challenge is ever logged', () => {
+  expect(world.logLines.length).toBeGreaterThan(50);
+  expect(world.logLines.filter((line) => line.includes('eyJ'))).toEqual([]);
 });
 
 describe('P11 a stage-0 build that is withdrawn', () => {

@@ -184,6 +184,21 @@ describe('a publication', () => {
     await expectRefused(await world.postMetadata(files), /twice/);
   });
 
+  test('Q55 that the store cannot take changes nothing, and is taken afterwards', async () => {
+    await world.desk.addRelease(2);
+    world.database((database) =>
+      database.exec(
+        `create trigger fault before insert on audit_events begin select raise(abort, 'disk'); end`,
+      ),
+    );
+    const answer = await world.publishDesk();
+    world.database((database) => database.exec('drop trigger fault'));
+    expect([answer.status, answer.json.code]).toEqual([500, 'internal']);
+    expect(await servedTimestamp()).toBe(3);
+    expect((await world.publishDesk()).status).toBe(200);
+    expect(await servedTimestamp()).toBe(4);
+  });
+
   test('R6 of two at once, the older never replaces the newer', async () => {
     const versions = [2, 3, 4, 5, 6];
     for (const version of versions) await world.desk.addRelease(version);

@@ -7,8 +7,12 @@ import { bootEvents, type WrittenEvent, writeLog } from '../../attestation/event
 
 const EV_IPL = 0x0d;
 
-/** What firmware and systemd-stub log while this stage-0 is started under Secure Boot. */
-export function logOfStage0(image: Uint8Array): Uint8Array {
+/**
+ * What firmware and systemd-stub log while this stage-0 is started under Secure Boot.
+ *
+ * @param without.startedByFirmware Authenticode of the inner kernel, measured when Secure Boot is off
+ */
+export function logOfStage0(image: Uint8Array, without?: { startedByFirmware: Uint8Array }): Uint8Array {
   const { authenticodeSha256: digest, sections } = measureUki(image);
   return writeLog([
     ...firmwareEvents(),
@@ -17,6 +21,7 @@ export function logOfStage0(image: Uint8Array): Uint8Array {
       stubEvent(section.name, sha256(asciiBytes(`${section.name}\0`))),
       stubEvent(section.name, section.sha256),
     ]),
+    ...(without ? [applicationEvent(without.startedByFirmware)] : []),
   ]);
 }
 

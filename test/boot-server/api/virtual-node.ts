@@ -58,7 +58,7 @@ export class VirtualNode {
   identity: ClientIdentity;
   client: HttpsClient;
   private readonly clients: HttpsClient[] = [];
-  private readonly door: NodeParts['door'];
+  readonly door: NodeParts['door'];
 
   private constructor({ door, ek, eventLog, stage0Build }: NodeParts, identity: ClientIdentity) {
     this.door = door;

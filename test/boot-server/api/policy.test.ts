@@ -1,0 +1,92 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { asciiBytes, concatBytes, EMPTY } from '../../../src/core/bytes.ts';
+import { authenticodeSha256 } from '../../../src/signing/efi/authenticode.ts';
+import { parsePe } from '../../../src/signing/efi/pe.ts';
+import { PublishedServer, reasonsOf } from './published-server.ts';
+import { logOfStage0 } from './stage0-log.ts';
+import type { VirtualNode } from './virtual-node.ts';
+
+let world: PublishedServer;
+let node: VirtualNode;
+
+/** Without Secure Boot the stub lets firmware start the inner kernel, which measures it into PCR 4. */
+function logWithoutSecureBoot(): Uint8Array {
+  const { image } = world.stage0;
+  const kernel = parsePe(image).sections.find(({ name }) => name === '.linux');
+  return logOfStage0(image, { startedByFirmware: authenticodeSha256(kernel?.data ?? EMPTY) });
+}
+
+async function attestWith(eventLog: Uint8Array) {
+  const before = node.eventLog;
+  node.eventLog = eventLog;
+  const answer = await node.attest();
+  node.eventLog = before;
+  return answer;
+}
+
+describe('by default', () => {
+  beforeAll(async () => {
+    world = await PublishedServer.publish();
+    node = await world.enrolledNode();
+  });
+  afterAll(() => world.close());
+
+  test('firmware must have verified stage-0', async () => {
+    expect(reasonsOf(await attestWith(logWithoutSecureBoot()))).toEqual(['secure-boot-required']);
+    expect((await node.attest()).status, 'its twin').toBe(200);
+  });
+
+  test('E30 a TPM 1.2 quote is not read as anything', async () => {
+    const evidence = await node.evidence(await node.challenge(), 'boot');
+    const quoteInfo = concatBytes(Buffer.from('01010000', 'hex'), asciiBytes('QUOT'), Buffer.alloc(40, 7));
+    const answer = await node.submit({ ...evidence, attest: Buffer.from(quoteInfo).toString('base64') });
+    expect(answer.status).toBe(403);
+    expect(reasonsOf(answer)).toEqual(['attest-malformed']);
+  });
+
+  test('a quote over fewer PCRs than the challenge asked for is refused', async () => {
+    const answer = await node.attest({ pcrs: (pcrs) => pcrs.delete(11) });
+    expect(answer.status).toBe(403);
+    expect(reasonsOf(answer)).toEqual(['selection-incomplete']);
+  });
+
+  test('E26 counters that go back are held for an operator, and no grant comes of it', async () => {
+    node.clockInfo.resetCount += 5;
+    expect((await node.attest()).status).toBe(200);
+    node.clockInfo.resetCount -= 1;
+    const answer = await node.attest();
+    node.clockInfo.resetCount += 1;
+    expect([answer.status, answer.json.code, answer.json.verdict]).toEqual([403, 'evidence-held', 'hold']);
+    expect(answer.json.grant).toBeUndefined();
+    expect((await world.verdictsOf(node))[0]?.verdict).toBe('hold');
+    expect((await node.attest()).status, 'its twin').toBe(200);
+  });
+});
+
+describe('when the operator asks for less', () => {
+  beforeAll(async () => {
+    world = await PublishedServer.publish(['policy: { eventLog: optional, requireSecureBoot: false }']);
+    node = await world.enrolledNode();
+  });
+  afterAll(() => world.close());
+
+  test('a boot without Secure Boot is accepted, and says so', async () => {
+    const { json } = await attestWith(logWithoutSecureBoot());
+    expect(json.verdict).toBe('accept');
+    expect(json.notes.map(({ code }: { code: string }) => code)).toContain('secure-boot-off');
+  });
+
+  test('a boot without an event log is accepted as self-reported, never as measured', async () => {
+    const without = await node.attest({ eventLog: undefined });
+    expect(without.json).toMatchObject({ verdict: 'accept', facts: { state: 'self-reported' } });
+    expect((await node.attest()).json.facts.state).toBe('measured');
+  });
+
+  test('stage-0 must be a listed one all the same', async () => {
+    const answer = await node.attest({
+      eventLog: undefined,
+      pcrs: (pcrs) => pcrs.set(11, Buffer.alloc(32, 1)),
+    });
+    expect(reasonsOf(answer)).toEqual(['stage0-not-listed']);
+  });
+});
