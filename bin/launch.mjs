@@ -8,10 +8,11 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 const NEEDS_MAJOR = 26;
 const FORWARDED_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2'];
 
-/** A server that is mostly idle or copying: a small young generation costs no time and saves 10 MB. */
-const RUNTIME_FLAGS = {
-  'boot-server': ['--max-semi-space-size=2', '--single-threaded-gc', '--v8-pool-size=1'],
-};
+/**
+ * A server that is mostly idle or copying: a small young generation costs it no time and saves 10 MB of
+ * memory at rest. The other commands run as the runtime comes.
+ */
+const RUNTIME_FLAGS = createRequire(import.meta.url)('./runtime-flags.json');
 
 /** @param {'boot-server' | 'boot-admin' | 'boot-sign'} command */
 export async function launch(command) {
@@ -34,7 +35,9 @@ function pinnedNode() {
   try {
     return createRequire(import.meta.url).resolve(`${name}/bin/node`);
   } catch {
-    console.error(`bootward needs Node ${NEEDS_MAJOR}; this is ${process.versions.node} and the package ${name} is not installed: run "npm ci"`);
+    console.error(
+      `bootward needs Node ${NEEDS_MAJOR}; this is ${process.versions.node} and the package ${name} is not installed: run "npm ci"`,
+    );
     process.exit(70);
   }
 }

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import runtimeFlags from '../../bin/runtime-flags.json' with { type: 'json' };
 import { createArtifactStore } from '../../src/storage/artifact-store.ts';
 
 export const BODY_BYTES = 67_108_864;
@@ -37,7 +38,8 @@ export interface BenchServer {
 }
 
 export async function startBenchServer({ folder }: BenchWorld): Promise<BenchServer> {
-  const server = fork(fileURLToPath(new URL('./bench-server.ts', import.meta.url)), [folder]);
+  const program = fileURLToPath(new URL('./bench-server.ts', import.meta.url));
+  const server = fork(program, [folder], { execArgv: runtimeFlags['boot-server'] });
   const [{ port }] = (await once(server, 'message')) as [{ port: number }];
   return {
     process: server,
