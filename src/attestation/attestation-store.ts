@@ -60,6 +60,8 @@ export interface Activation {
   enrolmentId: string;
   challengeSha256: string;
   node: NodeRecord;
+  /** Those of the node when the evidence was judged. */
+  countersBefore?: TpmCounters;
   endorsementKeys: readonly EndorsementKey[];
   verdict: VerdictRecord;
 }
@@ -83,6 +85,7 @@ export interface AttestationStore {
   findChallenge(sha256: string): Promise<(ChallengeRecord & { consumed: boolean }) | undefined>;
 
   saveEnrolment(enrolment: EnrolmentRecord): Promise<void>;
+  /** What strangers make this server keep: enrolments under way, and machines that wait for an operator. */
   countOpenEnrolments(nowSeconds: number): Promise<number>;
   findEnrolment(id: string): Promise<EnrolmentRecord | undefined>;
   /** Ends an enrolment for ever: its credentials and its challenge are gone. */
@@ -92,20 +95,22 @@ export interface AttestationStore {
 
   /**
    * Consumes the challenge, ends the enrolment, binds AK and EKs to the node and records the verdict,
-   * all or nothing. `conflict`: another node came to own this AK or one of these EKs meanwhile.
+   * all or nothing. `conflict`: another node came to own this AK or one of these EKs meanwhile, or the
+   * node is not what it was when the evidence was judged.
    */
   commitActivation(activation: Activation): Promise<'committed' | 'conflict' | ChallengeFault>;
 
   /**
    * Consumes the challenge and records the verdict; with an accepted one also the counters and the
    * grant, closing the node's earlier grants. `node-not-enrolled`: it was revoked meanwhile.
+   * `counters-moved`: other evidence was accepted since this was judged, so it must be judged again (E26).
    */
   commitVerdict(commit: {
     challengeSha256: string;
     verdict: VerdictRecord;
-    counters?: TpmCounters;
+    counters?: { before: TpmCounters | undefined; now: TpmCounters };
     grant?: GrantRecord;
-  }): Promise<'committed' | 'node-not-enrolled' | ChallengeFault>;
+  }): Promise<'committed' | 'node-not-enrolled' | 'counters-moved' | ChallengeFault>;
 
   /** Records a verdict on evidence whose challenge was no longer good: nothing else changes. */
   recordRefusal(verdict: VerdictRecord): Promise<void>;

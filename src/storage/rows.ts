@@ -1,4 +1,4 @@
-import type { Selectable } from 'kysely';
+import type { Expression, ExpressionBuilder, Selectable, SqlBool } from 'kysely';
 import type { EndorsementKey, NodeRecord, TpmCounters } from '../attestation/node.ts';
 import { isJsonObject, type JsonValue, parseStrictJson } from '../core/strict-json.ts';
 import { StorageError } from './errors.ts';
@@ -40,6 +40,17 @@ export function countersToColumns(counters: TpmCounters | undefined) {
     clock: counters.clock.toString(),
     firmware_version: counters.firmwareVersion.toString(),
   };
+}
+
+/** The node's counters are still these: what was decided on them holds. */
+export function hasCounters(counters: TpmCounters | undefined) {
+  return (node: ExpressionBuilder<Schema, 'nodes'>): Expression<SqlBool> =>
+    node.and([
+      node('reset_count', 'is not distinct from', counters?.resetCount ?? null),
+      node('restart_count', 'is not distinct from', counters?.restartCount ?? null),
+      node('clock', 'is not distinct from', counters?.clock.toString() ?? null),
+      node('firmware_version', 'is not distinct from', counters?.firmwareVersion.toString() ?? null),
+    ]);
 }
 
 function countersOf(row: Selectable<Schema['nodes']>): TpmCounters | undefined {

@@ -1,8 +1,8 @@
 import type { AttestationStore } from '../attestation/attestation-store.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
-import { countersToColumns } from './rows.ts';
+import { countersToColumns, hasCounters } from './rows.ts';
 import { consumeChallenge, createSqlChallengeQueries } from './sql-challenges.ts';
-import { concludeEnrolment, createSqlEnrolmentQueries } from './sql-enrolments.ts';
+import { concludeEnrolment, createSqlEnrolmentQueries, purgeEnrolments } from './sql-enrolments.ts';
 import { createSqlGrantQueries, replaceGrant } from './sql-grants.ts';
 import { bindNode } from './sql-node-binding.ts';
 import { createSqlNodeQueries } from './sql-nodes.ts';
@@ -30,18 +30,12 @@ export function createSqlAttestationStore(database: Database): AttestationStore 
 
     async commitVerdict(commit) {
       return decide(database, async (tx) => {
-        const fault = await consumeChallenge(tx, commit.challengeSha256, commit.verdict.atSeconds);
-        if (fault !== undefined) return fault;
+        const spent = await consumeChallenge(tx, commit.challengeSha256, commit.verdict.atSeconds);
+        if (spent !== undefined) return spent;
         await insertVerdict(tx, commit.verdict);
         if (commit.verdict.verdict !== 'accept' || commit.verdict.nodeId === undefined) return 'committed';
-        const updated = await tx
-          .updateTable('nodes')
-          .set({ ...countersToColumns(commit.counters), last_verdict_at: commit.verdict.atSeconds })
-          .where('id', '=', commit.verdict.nodeId)
-          .where('status', '=', 'enrolled')
-          .returning('id')
-          .executeTakeFirst();
-        if (updated === undefined) return 'node-not-enrolled';
+        const fault = await advanceNode(tx, { ...commit, nodeId: commit.verdict.nodeId });
+        if (fault !== undefined) return fault;
         if (commit.grant !== undefined) await replaceGrant(tx, commit.grant);
         return 'committed';
       });
@@ -54,7 +48,7 @@ export function createSqlAttestationStore(database: Database): AttestationStore 
     async purgeExpired(beforeSeconds) {
       await database.transaction().execute(async (tx) => {
         await tx.deleteFrom('challenges').where('expires_at', '<', beforeSeconds).execute();
-        await tx.deleteFrom('enrolments').where('expires_at', '<', beforeSeconds).execute();
+        await purgeEnrolments(tx, beforeSeconds);
         await purgeAnonymousVerdicts(tx);
         await tx.deleteFrom('grants').where('expires_at', '<', beforeSeconds).execute();
       });
@@ -76,4 +70,22 @@ async function decide<Outcome extends string>(
     await tx.rollback().execute();
     throw cause;
   }
+}
+
+/** Of two pieces of evidence that were judged on the same counters, one is accepted on them. */
+async function advanceNode(
+  tx: DatabaseTransaction,
+  { nodeId, verdict, counters }: Parameters<AttestationStore['commitVerdict']>[0] & { nodeId: string },
+): Promise<'node-not-enrolled' | 'counters-moved' | undefined> {
+  const updated = await tx
+    .updateTable('nodes')
+    .set({ ...countersToColumns(counters?.now), last_verdict_at: verdict.atSeconds })
+    .where('id', '=', nodeId)
+    .where('status', '=', 'enrolled')
+    .$if(counters !== undefined, (query) => query.where(hasCounters(counters?.before)))
+    .returning('id')
+    .executeTakeFirst();
+  if (updated !== undefined) return undefined;
+  const node = await tx.selectFrom('nodes').select('status').where('id', '=', nodeId).executeTakeFirst();
+  return node?.status === 'enrolled' ? 'counters-moved' : 'node-not-enrolled';
 }

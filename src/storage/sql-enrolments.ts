@@ -12,6 +12,8 @@ type EnrolmentQueries = Pick<
   'saveEnrolment' | 'countOpenEnrolments' | 'findEnrolment' | 'findEnrolledNode' | 'endEnrolment'
 >;
 
+const KEPT_FOR_POLLING_SECONDS = 7 * 86_400;
+
 export function createSqlEnrolmentQueries(database: Database): EnrolmentQueries {
   const nodes = createSqlNodeQueries(database);
   return {
@@ -26,7 +28,12 @@ export function createSqlEnrolmentQueries(database: Database): EnrolmentQueries 
         .where('expires_at', '>', nowSeconds)
         .where('node_id', 'is', null)
         .executeTakeFirstOrThrow();
-      return open;
+      const { waiting } = await database
+        .selectFrom('nodes')
+        .select((query) => query.fn.countAll<number>().as('waiting'))
+        .where('status', '=', 'pending')
+        .executeTakeFirstOrThrow();
+      return open + waiting;
     },
 
     async findEnrolment(id) {
@@ -65,6 +72,23 @@ export function createSqlEnrolmentQueries(database: Database): EnrolmentQueries 
       });
     },
   };
+}
+
+/**
+ * Forgets what expired unanswered. Where it led to a node, that node asks by it how it went, for as long as
+ * an operator takes to decide.
+ */
+export async function purgeEnrolments(tx: DatabaseTransaction, beforeSeconds: number): Promise<void> {
+  const decidedBefore = beforeSeconds - KEPT_FOR_POLLING_SECONDS;
+  await tx
+    .deleteFrom('enrolments')
+    .where((where) =>
+      where.or([
+        where('expires_at', '<', decidedBefore),
+        where.and([where('expires_at', '<', beforeSeconds), where('node_id', 'is', null)]),
+      ]),
+    )
+    .execute();
 }
 
 /** The enrolment has led to a node: what it offered is gone, who asks for it later finds the node. */

@@ -1,12 +1,12 @@
 import type { Activation } from '../attestation/attestation-store.ts';
-import type { EndorsementKey, NodeRecord } from '../attestation/node.ts';
+import type { EndorsementKey, NodeRecord, TpmCounters } from '../attestation/node.ts';
 import type { DatabaseTransaction } from './database.ts';
-import { countersToColumns, endorsementKeyToColumns, toJsonColumn } from './rows.ts';
+import { countersToColumns, endorsementKeyToColumns, hasCounters, toJsonColumn } from './rows.ts';
 
 /** False when the AK or an EK belongs to another node, or the node changed its AK or standing. */
 export async function bindNode(
   tx: DatabaseTransaction,
-  { node, endorsementKeys }: Activation,
+  { node, countersBefore, endorsementKeys }: Activation,
 ): Promise<boolean> {
   const inserted = await tx
     .insertInto('nodes')
@@ -14,7 +14,7 @@ export async function bindNode(
     .onConflict((conflict) => conflict.doNothing())
     .returning('id')
     .executeTakeFirst();
-  if (inserted === undefined && !(await refreshNode(tx, node))) return false;
+  if (inserted === undefined && !(await refreshNode(tx, node, countersBefore))) return false;
   for (const key of endorsementKeys) {
     await saveEndorsementKey(tx, node.id, key);
     const owner = await tx
@@ -46,7 +46,11 @@ async function saveEndorsementKey(
 }
 
 /** The same node enrolling again: same id, same AK, and still waiting or enrolled as it was read. */
-async function refreshNode(tx: DatabaseTransaction, node: NodeRecord): Promise<boolean> {
+async function refreshNode(
+  tx: DatabaseTransaction,
+  node: NodeRecord,
+  countersBefore: TpmCounters | undefined,
+): Promise<boolean> {
   const updated = await tx
     .updateTable('nodes')
     .set({
@@ -62,6 +66,7 @@ async function refreshNode(tx: DatabaseTransaction, node: NodeRecord): Promise<b
     .where('ak_name', '=', node.akName)
     .where((where) => where.or([where('status', '=', 'pending'), where('status', '=', node.status)]))
     .where('status', 'in', ['pending', 'enrolled'])
+    .where(hasCounters(countersBefore))
     .returning('id')
     .executeTakeFirst();
   return updated !== undefined;

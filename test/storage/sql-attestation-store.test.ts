@@ -283,3 +283,21 @@ test('O11 a database that a newer version has written is refused and left alone'
   await expect(openDatabase(file)).rejects.toMatchObject({ code: 'database-newer' });
   database = await openDatabase(join(folder, 'other.db'));
 });
+
+test('E26 of two accepted boots that were judged on the same counters, the second is judged again', async () => {
+  await enrol();
+  const [before, ahead, behind] = [4_000_000_000, 4_000_000_005, 4_000_000_001].map((resetCount) => ({
+    clock: 2n ** 63n + 5n,
+    resetCount,
+    restartCount: 1,
+    firmwareVersion: 2n ** 64n - 1n,
+  }));
+  if (!before || !ahead || !behind) throw new Error('three sets of counters');
+  for (const sha256 of ['c1', 'c2']) await store.saveChallenge(challenge({ sha256 }));
+  const commit = (challengeSha256: string, now: typeof before) =>
+    store.commitVerdict({ challengeSha256, verdict: verdict(), counters: { before, now } });
+  expect(await commit('c1', ahead)).toBe('committed');
+  expect(await commit('c2', behind)).toBe('counters-moved');
+  expect(await store.findChallenge('c2')).toMatchObject({ consumed: false });
+  expect(await store.findNode('n1')).toMatchObject({ counters: { resetCount: ahead.resetCount } });
+});

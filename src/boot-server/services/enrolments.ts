@@ -25,8 +25,13 @@ import { evidenceProblem, spentChallenge, verdictRecord } from './verdicts.ts';
 
 const ENROLMENT_ID_BYTES = 16;
 const SECRET_BYTES = 32;
-/** Bounds what strangers can make this server keep (E28); each is gone with its challenge. */
-const MAX_OPEN_ENROLMENTS = 2000;
+/**
+ * Bounds what strangers can make this server keep (E28): enrolments under way, each gone with its
+ * challenge, and machines that wait for an operator. A flood of them does not keep out a machine that is
+ * listed or known.
+ */
+const MAX_OPEN_TO_STRANGERS = 2000;
+const MAX_OPEN_TO_EXPECTED = 20_000;
 
 export interface EnrolmentRequest {
   eks: readonly PresentedEk[];
@@ -76,9 +81,17 @@ export function createEnrolmentService(on: {
   clock: Clock;
   random: RandomSource;
 }): EnrolmentService {
-  async function refuseFlood(): Promise<void> {
-    if ((await on.store.countOpenEnrolments(secondsOf(on.clock))) >= MAX_OPEN_ENROLMENTS)
-      throw new Problem('too-many-requests', 'too many enrolments are open: try again in a minute', {
+  async function isExpected(eks: readonly ExaminedEk[]): Promise<boolean> {
+    for (const { fingerprint } of eks)
+      if ((await on.store.findListedEk(fingerprint)) ?? (await on.store.findNodeByEk(fingerprint)))
+        return true;
+    return false;
+  }
+
+  async function refuseFlood(eks: readonly ExaminedEk[]): Promise<void> {
+    const limit = (await isExpected(eks)) ? MAX_OPEN_TO_EXPECTED : MAX_OPEN_TO_STRANGERS;
+    if ((await on.store.countOpenEnrolments(secondsOf(on.clock))) >= limit)
+      throw new Problem('too-many-requests', 'too many machines enrol or wait: try again in a minute', {
         headers: { 'retry-after': '60' },
       });
   }
@@ -175,6 +188,7 @@ export function createEnrolmentService(on: {
       appraisal,
       evidenceDocument,
       node: await nodeOf(enrolment, known, appraisal.accepted),
+      countersBefore: known?.counters,
     };
   }
 
@@ -184,18 +198,19 @@ export function createEnrolmentService(on: {
   }
 
   async function commit(enrolment: EnrolmentRecord, answer: ActivationAnswer) {
-    const { challenge, appraisal, evidenceDocument, node } = await decide(enrolment, answer);
+    const { challenge, appraisal, evidenceDocument, node, countersBefore } = await decide(enrolment, answer);
     const atSeconds = secondsOf(on.clock);
     const verdict = verdictRecord({ challenge, node, appraisal, evidenceDocument, atSeconds });
     const outcome = await on.store.commitActivation({
       enrolmentId: enrolment.id,
       challengeSha256: challenge.sha256,
       node,
+      ...(countersBefore && { countersBefore }),
       endorsementKeys: enrolment.credentials,
       verdict,
     });
     if (outcome === 'conflict')
-      throw new Problem('enrolment-refused', 'another node came to own this attestation or endorsement key');
+      throw new Problem('enrolment-refused', 'the node or its keys changed while it enrolled: begin again');
     if (outcome !== 'committed') throw evidenceProblem(spentChallenge(outcome));
     if (verdict.facts === undefined) throw new Error('an accepted verdict has facts');
     return { node, facts: verdict.facts };
@@ -209,7 +224,7 @@ export function createEnrolmentService(on: {
         throw new Problem('enrolment-refused', 'the same endorsement key was presented twice');
       const akName = computeName(akPublic);
       await refuseKnownConflicts(toHex(akName), eks);
-      await refuseFlood();
+      await refuseFlood(eks);
 
       const id = toHex(on.random(ENROLMENT_ID_BYTES));
       const credentials = eks.map((ek) => offerCredential(ek, akName));

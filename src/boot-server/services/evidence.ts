@@ -67,8 +67,9 @@ export function createEvidenceService(on: {
     return { release, ...grant };
   }
 
-  return {
-    async submitBoot({ evidence, client }) {
+  const service: EvidenceService = {
+    async submitBoot(submission) {
+      const { evidence, client } = submission;
       const challenge = await findChallenge(on.store, evidence);
       requirePurpose(challenge, 'boot');
       const node = requireEnrolled(await on.store.findNodeByAk(challenge.akName));
@@ -86,16 +87,19 @@ export function createEvidenceService(on: {
       const outcome = await on.store.commitVerdict({
         challengeSha256: challenge.sha256,
         verdict: { ...record, ...(granted && { releaseDigest: granted.release.listing.sha256 }) },
-        ...(appraisal.accepted && { counters: appraisal.accepted.counters }),
+        ...(appraisal.accepted && { counters: { before: node.counters, now: appraisal.accepted.counters } }),
         ...(granted && { grant: granted.record }),
       });
       if (outcome === 'node-not-enrolled')
         throw new Problem('node-revoked', `node ${node.id} was revoked while it attested`);
+      // Somebody else's evidence went first: a step forward for this node each time, so this ends.
+      if (outcome === 'counters-moved') return service.submitBoot(submission);
       if (outcome !== 'committed') throw await refuseSpent(challenge, node, outcome);
       if (!granted || !record.facts) throw evidenceProblem(appraisal);
       return { facts: record.facts, notes: appraisal.notes, release: granted.release, grant: granted.token };
     },
   };
+  return service;
 }
 
 /** Decides without recording; enrolment and boot record in transactions of their own. */

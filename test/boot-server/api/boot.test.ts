@@ -151,6 +151,24 @@ describe('boot evidence', () => {
     expect(new Set(refused.flatMap(reasonsOf))).toEqual(new Set(['nonce-consumed']));
   });
 
+  test('E26 two copies of a TPM that answer at once: the one that is behind is held, or came first', async () => {
+    const clone = await world.enrolledNode();
+    const { resetCount } = clone.clockInfo;
+    const bodies = [resetCount + 9, resetCount + 1].map(async (count) => {
+      const attest = { clockInfo: { ...clone.clockInfo, resetCount: count } };
+      return clone.evidence(await clone.challenge(), 'boot', { attest });
+    });
+    const [ahead, behind] = await Promise.all(bodies);
+    const answers = await Promise.all([ahead, behind].map((body) => clone.submit(body)));
+    expect(answers[0]?.status).toBe(200);
+    const late = await clone.submit(
+      await clone.evidence(await clone.challenge(), 'boot', {
+        attest: { clockInfo: { ...clone.clockInfo, resetCount: resetCount + 1 } },
+      }),
+    );
+    expect(reasonsOf(late), 'what was accepted last is the higher one').toEqual(['counters-went-back']);
+  });
+
   test('Q54 a valid quote without its event log is refused', async () => {
     expect(reasonsOf(await node.attest({ eventLog: undefined }))).toEqual(['event-log-missing']);
   });
