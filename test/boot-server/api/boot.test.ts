@@ -203,6 +203,16 @@ describe('boot evidence', () => {
     expect(reasonsOf(answer)).toEqual(['challenge-unknown']);
   });
 
+  test('challenges that nobody answers are bounded for each machine, and others are served on', async () => {
+    const asked = await world.enrolledNode();
+    for (let index = 0; index < 64; index += 1) expect((await asked.askChallenge()).status).toBe(200);
+    const answer = await asked.askChallenge();
+    expect([answer.status, answer.json.code]).toEqual([429, 'too-many-requests']);
+    expect((await node.attest()).status).toBe(200);
+    world.clock.advance(120);
+    expect((await asked.attest()).status, 'what expired does not count').toBe(200);
+  });
+
   test('an attestation key that nobody enrolled gets no challenge', async () => {
     const answer = await node.askChallenge(`000b${'0'.repeat(64)}`);
     expect([answer.status, answer.json.code]).toEqual([404, 'ak-unknown']);

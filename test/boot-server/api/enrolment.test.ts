@@ -1,5 +1,8 @@
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fromBase64, toBase64 } from '../../../src/core/bytes.ts';
+import { openDatabase } from '../../../src/storage/database.ts';
+import { createSqlAttestationStore } from '../../../src/storage/sql-attestation-store.ts';
 import { ALG } from '../../../src/tpm/algorithms.ts';
 import { makeCredential } from '../../../src/tpm/credential.ts';
 import { attributesOf } from '../../../src/tpm/object-attributes.ts';
@@ -430,17 +433,15 @@ describe('activation', () => {
 });
 
 describe('E28 a flood of enrolments', () => {
-  test('E28 is bounded with 429, and enrolled machines boot on', async () => {
-    const [node, stranger] = [await world.enrolledNode(), await world.createNode()];
+  test('E28 is bounded with 429, and machines that are enrolled or listed are served on', async () => {
+    const [node, stranger, listed] = [
+      await world.enrolledNode(),
+      await world.createNode(),
+      await world.createNode(),
+    ];
+    await world.list(listed);
     const expiry = world.clock.nowMs() / 1000 + 60;
-    world.database((database) => {
-      database.exec('begin');
-      const insert = database.prepare(
-        `insert into enrolments values (?, x'00', '000b', 'thumbprint', '{}', ?, null)`,
-      );
-      for (let index = 0; index < 2000; index += 1) insert.run(`flood-${index}`, expiry);
-      database.exec('commit');
-    });
+    flood(`insert into enrolments values (?, x'00', '000b', 'thumbprint', '{}', ${expiry}, null)`);
     const answer = await stranger.begin();
     expect([answer.status, answer.json.code, answer.headers['retry-after']]).toEqual([
       429,
@@ -448,10 +449,57 @@ describe('E28 a flood of enrolments', () => {
       '60',
     ]);
     expect((await node.attest()).status).toBe(200);
+    expect((await node.enrol()).json.state).toBe('enrolled');
+    expect((await listed.enrol()).json.state).toBe('enrolled');
     world.clock.advance(60);
     expect((await stranger.begin()).status, 'what expired does not count').toBe(201);
   });
+
+  test('E28 machines that wait count: keys in software cost nothing', async () => {
+    const [stranger, listed] = [await world.createNode(), await world.createNode()];
+    await world.list(listed);
+    flood(`insert into nodes (id, channel, status, identity, admission, ak_public, ak_name, untrusted_hints,
+      created_at) values (?1, 'demo', 'pending', 'uncertified', 'pending', x'00', ?1, '{}', 0)`);
+    expect((await stranger.begin()).json.code).toBe('too-many-requests');
+    expect((await listed.enrol()).json.state).toBe('enrolled');
+    world.database((database) =>
+      database.exec(`update nodes set status = 'rejected' where ak_public = x'00'`),
+    );
+    expect((await stranger.begin()).status, 'its twin').toBe(201);
+  });
+
+  function flood(statement: string): void {
+    world.database((database) => {
+      database.exec('begin');
+      const insert = database.prepare(statement);
+      for (let index = 0; index < 2000; index += 1) insert.run(`flood-${index}`);
+      database.exec('commit');
+    });
+  }
 });
+
+test('a machine may wait for days: how its enrolment went is not forgotten with what expired', async () => {
+  const [waiting, silent] = [await world.createNode(), await world.createNode()];
+  const offer = (await waiting.begin()).json;
+  await waiting.activate(offer.id, await waiting.activationBody(offer));
+  const unanswered = (await silent.begin()).json;
+  world.clock.advance(2 * 86_400);
+  await purgeAsHousekeepingDoes();
+  expect((await waiting.poll(offer.id)).json.state).toBe('pending');
+  const late = await silent.activate(unanswered.id, await silent.activationBody(unanswered));
+  expect(late.json.code).toBe('enrolment-unknown');
+  await world.decide('approve', waiting);
+  expect((await waiting.poll(offer.id)).json.state).toBe('enrolled');
+  world.clock.advance(7 * 86_400);
+  await purgeAsHousekeepingDoes();
+  expect((await waiting.poll(offer.id)).json.code).toBe('enrolment-unknown');
+});
+
+async function purgeAsHousekeepingDoes(): Promise<void> {
+  const database = await openDatabase(join(world.config.dataDir, 'state.db'));
+  await createSqlAttestationStore(database).purgeExpired(world.clock.nowMs() / 1000 - 3600);
+  await database.destroy();
+}
 
 function flipped(secret: string): string {
   const bytes = Buffer.from(fromBase64(secret));
