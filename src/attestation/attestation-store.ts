@@ -81,6 +81,8 @@ export interface AttestationStore {
   findListedEk(fingerprint: string): Promise<{ channel: string } | undefined>;
 
   saveChallenge(challenge: ChallengeRecord): Promise<void>;
+  /** Neither answered nor expired. */
+  countOpenChallenges(of: { akName: string; purpose: Purpose; nowSeconds: number }): Promise<number>;
   /** Also when consumed or expired: {@link consumed} says so. */
   findChallenge(sha256: string): Promise<(ChallengeRecord & { consumed: boolean }) | undefined>;
 

@@ -3,7 +3,7 @@ import type { Database, DatabaseTransaction } from './database.ts';
 
 export function createSqlChallengeQueries(
   database: Database,
-): Pick<AttestationStore, 'saveChallenge' | 'findChallenge'> {
+): Pick<AttestationStore, 'saveChallenge' | 'countOpenChallenges' | 'findChallenge'> {
   return {
     async saveChallenge(challenge) {
       await database
@@ -18,6 +18,18 @@ export function createSqlChallengeQueries(
           consumed_at: null,
         })
         .execute();
+    },
+
+    async countOpenChallenges({ akName, purpose, nowSeconds }) {
+      const { open } = await database
+        .selectFrom('challenges')
+        .select((query) => query.fn.countAll<number>().as('open'))
+        .where('ak_name', '=', akName)
+        .where('purpose', '=', purpose)
+        .where('expires_at', '>', nowSeconds)
+        .where('consumed_at', 'is', null)
+        .executeTakeFirstOrThrow();
+      return open;
     },
 
     async findChallenge(sha256) {

@@ -1,6 +1,7 @@
 import type { Selectable } from 'kysely';
 import type { AttestationStore, StoredVerdict, VerdictRecord } from '../attestation/attestation-store.ts';
 import type { Facts } from '../attestation/node.ts';
+import type { Purpose } from '../attestation/purpose.ts';
 import { isJsonObject } from '../core/strict-json.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
 import { StorageError } from './errors.ts';
@@ -30,8 +31,11 @@ export function createSqlVerdictQueries(
 }
 
 const VERDICTS_KEPT_PER_NODE = 500;
-/** Evidence is some 30 KiB; the latest of it is what anyone looks at. */
-const EVIDENCE_KEPT_PER_NODE = 20;
+/**
+ * Evidence is some 30 KiB, half a MiB from somebody who means harm; the latest of it is what anyone looks at.
+ * A stranger with keys in software may enrol and wait, so of enrolments there is only one.
+ */
+const EVIDENCE_KEPT: Readonly<Record<Purpose, number>> = { enrol: 1, boot: 20, health: 20, reattest: 20 };
 /** Refusals of strangers, who leave no node behind. */
 const ANONYMOUS_VERDICTS_KEPT = 10_000;
 
@@ -56,15 +60,17 @@ export async function insertVerdict(tx: DatabaseTransaction, verdict: VerdictRec
     .updateTable('verdicts')
     .set({ evidence_document: null })
     .where('node_id', '=', verdict.nodeId)
+    .where('purpose', '=', verdict.purpose)
     .where('id', '<=', (query) =>
       query
         .selectFrom('verdicts')
         .select('id')
         .where('node_id', '=', verdict.nodeId as string)
+        .where('purpose', '=', verdict.purpose)
         .where('evidence_document', 'is not', null)
         .orderBy('id', 'desc')
         .limit(1)
-        .offset(EVIDENCE_KEPT_PER_NODE),
+        .offset(EVIDENCE_KEPT[verdict.purpose]),
     )
     .execute();
 }

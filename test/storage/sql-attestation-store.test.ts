@@ -265,7 +265,15 @@ test('evidence is kept for the latest verdicts of a node and let go for older on
   for (let index = 0; index < 25; index += 1) await store.recordRefusal(verdict({ verdict: 'refuse' }));
   const verdicts = await store.listVerdicts({ nodeId: 'n1', limit: 50 });
   expect(verdicts).toHaveLength(26);
-  expect(verdicts.filter((each) => each.evidenceDocument !== undefined)).toHaveLength(20);
+  const boots = verdicts.filter(({ purpose }) => purpose === 'boot');
+  expect(boots.filter((each) => each.evidenceDocument !== undefined)).toHaveLength(20);
+});
+
+test('E28 of a node that enrols again and again only the latest evidence is kept', async () => {
+  await enrol();
+  for (let index = 0; index < 3; index += 1) await store.recordRefusal(verdict({ purpose: 'enrol' }));
+  const verdicts = await store.listVerdicts({ nodeId: 'n1', limit: 50 });
+  expect(verdicts.map((each) => each.evidenceDocument !== undefined)).toEqual([true, false, false, false]);
 });
 
 test('a node that is refused for ever keeps a bounded history', async () => {

@@ -6,11 +6,18 @@ import { type Clock, secondsOf } from '../../core/clock.ts';
 import type { RandomSource } from '../../core/random.ts';
 import { signJws } from '../../signing/jws.ts';
 import type { ServerKey } from '../../signing/keys/server-key.ts';
+import { Problem } from '../problems.ts';
 
 const NONCE_BYTES = 32;
+/** A node answers one at a time; who knows its AK Name and asks without end fills no disk with them. */
+const MAX_OPEN_PER_AK = 64;
 
 export interface ChallengeService {
-  /** A fresh challenge, stored before anybody sees it. The compact JWS is what the node signs over. */
+  /**
+   * A fresh challenge, stored before anybody sees it. The compact JWS is what the node signs over.
+   *
+   * @throws {Problem} too-many-requests
+   */
   issue(request: { purpose: Purpose; akName: string; enrolmentId?: string }): Promise<string>;
 }
 
@@ -28,9 +35,22 @@ export function createChallengeService(on: {
   clock: Clock;
   random: RandomSource;
 }): ChallengeService {
+  async function refuseFlood(asked: Parameters<AttestationStore['countOpenChallenges']>[0]) {
+    if ((await on.store.countOpenChallenges(asked)) >= MAX_OPEN_PER_AK)
+      throw new Problem(
+        'too-many-requests',
+        'too many challenges of this node are open: try again in a minute',
+        {
+          headers: { 'retry-after': '60' },
+        },
+      );
+  }
+
   return {
     async issue({ purpose, akName, enrolmentId }) {
       const issuedAtSeconds = secondsOf(on.clock);
+      // Those of enrolments are bounded with them.
+      if (enrolmentId === undefined) await refuseFlood({ akName, purpose, nowSeconds: issuedAtSeconds });
       const expiresAtSeconds = issuedAtSeconds + on.ttlSeconds;
       const jws = await signJws({
         key: on.grantKey.privateKey,

@@ -42,6 +42,7 @@ const STATEMENTS = [
     consumed_at integer
   ) strict`,
   `create index challenges_by_expiry on challenges (expires_at)`,
+  `create index challenges_by_ak on challenges (ak_name, purpose, expires_at)`,
   `create table enrolments (
     id text primary key,
     ak_public blob not null,
