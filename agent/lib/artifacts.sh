@@ -42,12 +42,12 @@ release_not_listed() {
 release_check_manifest() {
   jq -er -s --arg channel "$release_channel" --argjson version "$release_version" \
     --arg architecture "$architecture" --arg name "$listed_name" '
-    def artifact: keys == ["length", "sha256"] and (.sha256 | test("^[0-9a-f]{64}$"))
+    def artifact: keys == ["length", "sha256"] and (.sha256 | test("^[0-9a-f]{64}\\z"))
       and (.length | type == "number" and . == floor and . >= 1 and . <= 4294967295);
     def printable: explode | all(. >= 32 and . <= 126);
     select(length == 1) | .[0] | select(.format == "bootward-release-v1" and .channel == $channel
       and .version == $version and .architecture == $architecture and .name == $name and (.name | printable)
-      and (.cmdline | printable and length <= 2047) and (.handover | test("^[a-z-]{1,16}$"))
+      and (.cmdline | printable and length <= 2047) and (.handover | test("^[a-z-]{1,16}\\z"))
       and (.kernel | artifact) and (.initramfs | artifact))
     | "\(.kernel.sha256) \(.kernel.length) \(.initramfs.sha256) \(.initramfs.length)", .handover, .name, .cmdline, (.name | tojson)' \
     "$release/manifest.json" >"$release/parts" 2>/dev/null ||

@@ -36,6 +36,7 @@ attest_require_challenge() {
     403-node-pending) await node-pending "This machine (EK $ek_fingerprint) waits for an operator to approve it." ;;
     403-node-revoked) stop node-revoked "An operator has revoked this machine: it boots nothing from here." ;;
     403-node-rejected) stop node-rejected "An operator has rejected this machine: it boots nothing from here." ;;
+    409-no-release) await no-release "This machine's channel lists no release yet: $problem_detail" ;;
   esac
   http_refused "a challenge"
 }
@@ -68,8 +69,9 @@ attest_no_release() {
 }
 
 # attest_judge FILE: what was granted, or an empty line, and then each reason and note; in $attest/judged.
+# Patterns end with \z: to jq a $ would also stand before a last line break, and make two lines of one.
 attest_judge() {
-  jq -r 'def word: tostring | select(test("^[A-Za-z0-9_.-]{1,4096}$"));
+  jq -r 'def word: tostring | select(test("^[A-Za-z0-9_.-]{1,4096}\\z"));
     (if .verdict == "accept" then [.facts.identity, .facts.admission, .facts.state, .release.channel,
       (.release.version | select(type == "number" and . == floor and . >= 1 and . <= 9007199254740991)),
       .release.digest, .grant | word] | select(length == 7) | join(" ") else "" end),

@@ -54,9 +54,9 @@ challenge_judge_payload() {
     [inputs] | if length == 1 then .[0] else error("not one line") end | . as $text | fromjson
     | if (tojson == $text
         and keys == ["akName", "exp", "iat", "nonce", "pcrBank", "pcrs", "purpose", "serverKeys"]
-        and (.nonce | test("^[A-Za-z0-9_-]{43}$")) and .pcrBank == "sha256"
+        and (.nonce | test("^[A-Za-z0-9_-]{43}\\z")) and .pcrBank == "sha256"
         and (.pcrs | type == "array" and all(whole and . <= 23) and . == unique)
-        and (.serverKeys | type == "array" and length >= 1 and length <= 8 and all(test("^[0-9a-f]{64}$")))
+        and (.serverKeys | type == "array" and length >= 1 and length <= 8 and all(test("^[0-9a-f]{64}\\z")))
         and (.iat | whole) and (.exp | whole) and .exp > .iat and .exp - .iat <= $longest) | not
       then "challenge-malformed"
       elif .purpose != $purpose then "challenge-purpose"

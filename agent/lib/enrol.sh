@@ -23,7 +23,7 @@ enrol_request() {
   http_json POST /v1/enrolments "$enrolment/offer" "$enrolment/request"
   http_require 201 "the enrolment"
   # One credential, for the one EK that was shown.
-  jq -er --arg fingerprint "$ek_fingerprint" 'select(.id | test("^[A-Za-z0-9_-]{1,64}$")) | .id as $id
+  jq -er --arg fingerprint "$ek_fingerprint" 'select(.id | test("^[A-Za-z0-9_-]{1,64}\\z")) | .id as $id
     | .credentials | select(length == 1 and .[0].ekFingerprint == $fingerprint) | .[0]
     | "\($id) \(.credentialBlob) \(.encryptedSecret)"' "$enrolment/offer" >"$enrolment/credential" 2>/dev/null ||
     enrol_not_understood

@@ -87,7 +87,7 @@ http_refused() {
 
 # RFC 9457: sets problem_code (a word) and problem_detail (printable) from the body just received.
 http_problem() {
-  jq -er '"\(.code | select(test("^[a-z0-9-]{1,40}$"))) \(.detail // .title | strings | gsub("[\n\r]"; " "))"' \
+  jq -er '"\(.code | select(test("^[a-z0-9-]{1,40}\\z"))) \(.detail // .title | strings | gsub("[\n\r]"; " "))"' \
     "$http_out" >"$http/problem" 2>/dev/null || echo "http-$http_status no reason given." >"$http/problem"
   read -r problem_code problem_detail <"$http/problem"
   problem_detail=$(plain "$problem_detail")

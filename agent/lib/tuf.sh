@@ -45,8 +45,8 @@ TUF_JUDGE='
   | require(all(.. | strings, (objects | keys[]); printable); "texts")
   | require($signatures | map(.keyid) | length == (unique | length); "signed twice")
   | .signed | require(._type == $type and (.version | whole and . >= 1); "type and version")
-  | require(.spec_version | test("^1\\.0(\\.[0-9]{1,3})?$"); "spec_version")
-  | require(.expires | test("^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"); "expires")
+  | require(.spec_version | test("^1\\.0(\\.[0-9]{1,3})?\\z"); "spec_version")
+  | require(.expires | test("^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\\z"); "expires")
   | (if $self then . else $authority[0] end | delegation) as {$keys, role: {$keyids, $threshold}}
   | require($threshold | whole and . >= 1; "threshold")
   | "\(.version) \((.expires | fromdateiso8601) > $now) \($threshold)\n",

@@ -236,4 +236,17 @@ describe('the connection is to the one server', () => {
     expect(outcome.console).toContain('evil bootward: [1.00s] step=handover');
     expect((await refusalOf({ lies: problem('\u001b[2J') })).stopCode).toBe('http-400');
   });
+
+  it('A10 takes no reason code that ends its line, so that a message cannot pass for a reason', async () => {
+    const any: Lies['any'] = (request, response) => {
+      if (request.url !== '/v1/evidence') return false;
+      const reasons = [{ code: 'stage0-not-listed\n', message: 'verdict \u001b[2Jaccept' }];
+      response.writeHead(403, { 'content-type': 'application/problem+json' });
+      response.end(JSON.stringify({ code: 'evidence-refused', detail: 'no', verdict: 'refuse', reasons }));
+      return true;
+    };
+    const outcome = await refusalOf({ lies: { any } });
+    expect(outcome.console).not.toContain('\u001b');
+    expect(outcome.marks.map(({ step }) => step)).not.toContain('verdict');
+  });
 });
