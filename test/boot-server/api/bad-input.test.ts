@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { isProblemCode } from '../../../src/boot-server/problems.ts';
 import { sha256, toBase64, toHex } from '../../../src/core/bytes.ts';
@@ -193,6 +194,14 @@ describe.each(Object.entries(JSON_CALLS))('%s', (route, call) => {
       expectProblem(answer, type);
       expect(answer.status, type).toBe(415);
     }
+    expectNothingStoredAndLoggedOnce();
+  });
+
+  test('D21 does not unpack a body', async () => {
+    const packed = gzipSync(JSON.stringify(await fresh()));
+    const answer = await send(packed, { 'content-type': 'application/json', 'content-encoding': 'gzip' });
+    expectProblem(answer, 'gzip');
+    expect(answer.status).toBe(400);
     expectNothingStoredAndLoggedOnce();
   });
 

@@ -285,6 +285,27 @@ describe('a grant', () => {
     );
   });
 
+  test('A4 no other spelling of the address gets past it', async () => {
+    const hash = hashOf(world.release.kernel);
+    const override = { 'x-http-method-override': 'GET', 'x-original-url': `/v1/artifacts/${hash}` };
+    for (const path of [
+      `/v1/artifacts/${hash}/`,
+      `/v1//artifacts/${hash}`,
+      `//v1/artifacts/${hash}`,
+      `/v1/artifacts%2f${hash}`,
+      `/V1/artifacts/${hash}`,
+      `/v1/artifacts/./${hash}`,
+      `/v1/tuf/../artifacts/${hash}`,
+      `/v1/artifacts/${hash}?grant=x`,
+      `/v1/artifacts/${hash};x`,
+      `/boot/x86-64/stage0.efi`,
+    ]) {
+      const answer = await node.client.call(path, { headers: override });
+      expect([400, 401, 404], path).toContain(answer.status);
+    }
+    expect((await node.client.call('/healthz', { headers: override })).json).toEqual({ status: 'ok' });
+  });
+
   test('S13 alg none and a grant of the same claims with an HMAC are refused', async () => {
     const [, payload] = (await node.grant()).split('.');
     const head = (header: object) => Buffer.from(JSON.stringify(header)).toString('base64url');
@@ -340,9 +361,10 @@ describe('a grant', () => {
 });
 
 describe('when the store fails (Q55)', () => {
-  const failWrites = (table: string) =>
+  /** `rollback` as on a full disk: SQLite then ends the transaction by itself. */
+  const failWrites = (table: string, how: 'abort' | 'rollback' = 'abort') =>
     world.database((database) =>
-      database.exec(`create trigger fault before insert on ${table} begin select raise(abort, 'disk'); end`),
+      database.exec(`create trigger fault before insert on ${table} begin select raise(${how}, 'disk'); end`),
     );
   const repair = () => world.database((database) => database.exec('drop trigger fault'));
 
@@ -368,6 +390,23 @@ describe('when the store fails (Q55)', () => {
       );
     },
   );
+
+  test('O3 a transaction that the database itself took back is a 500, and the next request is served', async () => {
+    const evidence = await node.evidence(await node.challenge(), 'boot');
+    failWrites('grants', 'rollback');
+    expect((await node.submit(evidence)).status).toBe(500);
+    repair();
+    expect((await node.submit(evidence)).status).toBe(200);
+  });
+
+  test('Q55 a grant that cannot be looked up opens nothing', async () => {
+    const grant = await node.grant();
+    world.database((database) => database.exec('alter table grants rename to lost'));
+    const answer = await node.fetch(hashOf(world.release.kernel), grant);
+    world.database((database) => database.exec('alter table lost rename to grants'));
+    expect([answer.status, answer.json.code]).toEqual([500, 'internal']);
+    expect((await node.fetch(hashOf(world.release.kernel), grant)).status, 'its twin').toBe(200);
+  });
 
   test('Q55 a fault while a challenge is stored is a 500 without a challenge', async () => {
     failWrites('challenges');

@@ -220,6 +220,24 @@ describe('endorsement keys', () => {
     expect((await stateOf(node)).akName).toBe(node.akName);
   });
 
+  test('E23 fifty attestation keys for one chip, activated at once: exactly one wins', async () => {
+    const node = await world.createNode();
+    await world.list(node);
+    const rivals = await Promise.all(
+      Array.from({ length: 50 }, async () => {
+        const rival = await world.createNode({ ek: node.ek });
+        const offer = (await rival.begin()).json;
+        return { rival, id: offer.id, body: await rival.activationBody(offer) };
+      }),
+    );
+    const answers = await Promise.all(rivals.map(({ rival, id, body }) => rival.activate(id, body)));
+    const winners = rivals.filter((_, index) => answers[index]?.status === 200);
+    expect(winners).toHaveLength(1);
+    expect((await stateOf(node)).akName).toBe(winners[0]?.rival.akName);
+    const losers = answers.filter(({ status }) => status !== 200);
+    expect(new Set(losers.map(({ json }) => json.code))).toEqual(new Set(['enrolment-refused']));
+  });
+
   test('E29 a revoked machine does not come back with a new attestation key', async () => {
     const node = await world.enrolledNode();
     await world.decide('revoke', node);

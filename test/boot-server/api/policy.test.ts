@@ -61,6 +61,16 @@ describe('by default', () => {
     expect((await world.verdictsOf(node))[0]?.verdict).toBe('hold');
     expect((await node.attest()).status, 'its twin').toBe(200);
   });
+
+  test('a hold ends when an operator lifts it, and then holds again', async () => {
+    node.clockInfo.resetCount -= 1;
+    expect((await node.attest()).status).toBe(403);
+    await world.decide('lift-hold', node);
+    expect((await node.attest()).status).toBe(200);
+    node.clockInfo.resetCount -= 1;
+    expect((await node.attest()).json.code).toBe('evidence-held');
+    node.clockInfo.resetCount += 2;
+  });
 });
 
 describe('when the operator asks for less', () => {

@@ -196,7 +196,7 @@ export class PublishedServer {
     await this.operators('/admin/v1/eks', { method: 'POST', body });
   }
 
-  decide(verb: 'approve' | 'reject' | 'revoke', node: VirtualNode): Promise<Answer> {
+  decide(verb: 'approve' | 'reject' | 'revoke' | 'lift-hold', node: VirtualNode): Promise<Answer> {
     return this.operators(`/admin/v1/nodes/${node.id}/${verb}`, { method: 'POST', body: {} });
   }
 
