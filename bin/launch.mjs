@@ -42,11 +42,20 @@ function pinnedNode() {
   }
 }
 
+/** Descriptors beyond the standard three that the command line names, such as `--passphrase-fd 3`. */
+function namedDescriptors() {
+  const named = [...process.argv.join(' ').matchAll(/-fd[= ]([3-9])(?= |$)/g)].map(([, fd]) => Number(fd));
+  const highest = Math.max(2, ...named);
+  return Array.from({ length: highest - 2 }, (_, index) =>
+    named.includes(index + 3) ? index + 3 : 'ignore',
+  );
+}
+
 /** In this process's place where the runtime can do that; else as a child that gets our signals. */
 function restart(node, flags) {
   const args = [...flags, ...process.argv.slice(1)];
   if (process.execve !== undefined) process.execve(node, [node, ...args]);
-  const child = spawn(node, args, { stdio: 'inherit' });
+  const child = spawn(node, args, { stdio: [0, 1, 2, ...namedDescriptors()] });
   for (const signal of FORWARDED_SIGNALS) process.on(signal, () => child.kill(signal));
   child.on('exit', (code, signal) => {
     if (signal === null) process.exit(code ?? 70);

@@ -123,6 +123,11 @@ export interface AttestationStore {
 
   /** `unchanged` when the node was not in one of the states the change may start from. */
   changeNodeStatus(change: NodeStatusChange): Promise<'changed' | 'unchanged'>;
+  /**
+   * Forgets what the node's TPM said of its counters, so that the next evidence is judged like a first one:
+   * an operator has found why they went back or why the firmware version changed.
+   */
+  forgetCounters(lift: { nodeId: string; atSeconds: number; reason?: string }): Promise<void>;
   importListedEks(entries: readonly ListedEk[]): Promise<{ added: number; known: number }>;
   listListedEks(): Promise<ListedEk[]>;
   listVerdicts(query: { nodeId?: string; limit: number }): Promise<StoredVerdict[]>;

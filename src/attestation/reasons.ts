@@ -28,7 +28,6 @@ export const REASONS = {
   // What the node says (claims)
   'claims-malformed': refuse('The claims are not the JSON object that the protocol defines.'),
   'claims-event-log-mismatch': refuse('The event log is not the one that the claims name by hash.'),
-  'claims-stage0-build-mismatch': refuse('The claims name another stage-0 build than the PCRs show.'),
   'claims-ek-mismatch': refuse('The claims name an endorsement key that is not of this node.'),
   'claims-stage0-mismatch': refuse('The claims name another stage-0 build than the PCRs do.'),
   'server-key-mismatch': refuse('The node saw a server key that is not ours: a relay or a stale challenge.'),
@@ -144,7 +143,6 @@ export const REASONS = {
 
   // Said, and nothing more
   'event-log-absent': note('No event log came and policy allows that: PCR values are self-reported.'),
-  'event-data-unproven': note('Event data does not match its digest where real firmware is known to differ.'),
   'events-unquoted': note('The log has events of PCRs that the quote does not cover: hearsay.'),
   'pcr-not-logged': note('A quoted PCR outside policy was extended and the log does not say by what.'),
   'claims-unread': note(

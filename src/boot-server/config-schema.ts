@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { CHANNEL_NAME_PATTERN } from '../signing/names.ts';
 
 /**
  * Every setting, its default and, as `description`, what it must be: the sentence that an error prints.
@@ -79,9 +80,9 @@ export const CONFIG_SCHEMA = Type.Object(
     admission: Type.Object(
       {
         channel: Type.String({
-          pattern: '^[a-z0-9][a-z0-9-]{0,62}$',
+          pattern: CHANNEL_NAME_PATTERN,
           default: 'default',
-          description: 'a channel name: lower-case letters, digits and hyphens, at most 63',
+          description: 'a channel name: at most 32 lower-case letters, digits and inner hyphens',
         }),
       },
       closed,

@@ -51,6 +51,7 @@ for (const [verb, description] of [
   ['approve', 'admit a pending node, after comparing its EK fingerprint on its own console'],
   ['reject', 'turn a pending node away'],
   ['revoke', 'end a node: no challenge, no grant, not under any of its keys'],
+  ['lift-hold', 'accept that TPM counters went back or TPM firmware changed: the next evidence starts anew'],
 ] as const)
   nodes
     .command(verb)

@@ -28,8 +28,7 @@ export function toBase64(bytes: Uint8Array): string {
 /** RFC 4648 section 4 with padding and zero pad bits: one value has one spelling. */
 export function fromBase64(text: string): Uint8Array {
   const bytes = Buffer.from(text, 'base64');
-  if (bytes.toString('base64') !== text)
-    throw new EncodingError('expected canonical base64 with padding');
+  if (bytes.toString('base64') !== text) throw new EncodingError('expected canonical base64 with padding');
   return bytes;
 }
 

@@ -3,7 +3,8 @@
 export const ARCHITECTURES = ['x86-64', 'arm64'] as const;
 export type Architecture = (typeof ARCHITECTURES)[number];
 
-const CHANNEL_NAME = /^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/;
+export const CHANNEL_NAME_PATTERN = '^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$';
+const CHANNEL_NAME = new RegExp(CHANNEL_NAME_PATTERN);
 const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
 const SHA256_HEX = /^[0-9a-f]{64}$/;
 

@@ -13,6 +13,7 @@ type NodeQueries = Pick<
   | 'listNodes'
   | 'findListedEk'
   | 'changeNodeStatus'
+  | 'forgetCounters'
   | 'importListedEks'
   | 'listListedEks'
 >;
@@ -106,6 +107,25 @@ export function createSqlNodeQueries(database: Database): NodeQueries {
           })
           .execute();
         return 'changed';
+      });
+    },
+
+    async forgetCounters({ nodeId, atSeconds, reason }) {
+      await database.transaction().execute(async (tx) => {
+        await tx
+          .updateTable('nodes')
+          .set({ reset_count: null, restart_count: null, clock: null, firmware_version: null })
+          .where('id', '=', nodeId)
+          .execute();
+        await tx
+          .insertInto('audit_events')
+          .values({
+            at: atSeconds,
+            kind: 'node-hold-lifted',
+            subject: nodeId,
+            detail: toJsonColumn({ reason: reason ?? '' }),
+          })
+          .execute();
       });
     },
 

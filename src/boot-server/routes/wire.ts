@@ -1,10 +1,13 @@
 import { type Static, Type } from 'typebox';
 import { EncodingError, fromBase64 } from '../../core/bytes.ts';
+import { CHANNEL_NAME_PATTERN } from '../../signing/names.ts';
 import { Problem } from '../problems.ts';
 
 /** The shapes of docs/protocol.md that several calls share. */
 
 const closed = { additionalProperties: false };
+
+export const ChannelName = Type.String({ pattern: CHANNEL_NAME_PATTERN });
 
 export const Sha256Hex = Type.String({ pattern: '^[0-9a-f]{64}$' });
 

@@ -42,7 +42,12 @@ export async function showNode(options: Options, id: string): Promise<void> {
 
 export async function changeNode(
   options: Options,
-  change: { id: string; verb: 'approve' | 'reject' | 'revoke'; reason?: string; channel?: string },
+  change: {
+    id: string;
+    verb: 'approve' | 'reject' | 'revoke' | 'lift-hold';
+    reason?: string;
+    channel?: string;
+  },
 ): Promise<void> {
   const body: JsonObject = {};
   if (change.reason !== undefined) body.reason = change.reason;

@@ -2,14 +2,14 @@ import { Type } from 'typebox';
 import type { AttestationStore } from '../../../attestation/attestation-store.ts';
 import { type Clock, secondsOf } from '../../../core/clock.ts';
 import type { OperatorsApp } from '../../doors.ts';
-import { Sha256Hex } from '../wire.ts';
+import { ChannelName, Sha256Hex } from '../wire.ts';
 
 const closed = { additionalProperties: false };
 const MAX_ENTRIES = 10_000;
 
 const ImportBody = Type.Object(
   {
-    channel: Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,62}$' }),
+    channel: ChannelName,
     entries: Type.Array(
       Type.Object({ fingerprint: Sha256Hex, comment: Type.String({ maxLength: 200 }) }, closed),
       { minItems: 1, maxItems: MAX_ENTRIES },

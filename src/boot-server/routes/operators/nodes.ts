@@ -4,11 +4,11 @@ import type { NodeRecord, NodeStatus } from '../../../attestation/node.ts';
 import { type Clock, secondsOf } from '../../../core/clock.ts';
 import type { OperatorsApp } from '../../doors.ts';
 import { Problem } from '../../problems.ts';
+import { ChannelName } from '../wire.ts';
 
 const closed = { additionalProperties: false };
 const Params = Type.Object({ id: Type.String({ pattern: '^n-[0-9a-f]{20}$' }) }, closed);
 const Reason = Type.Optional(Type.String({ maxLength: 500 }));
-const ChannelName = Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,62}$' });
 const ApproveBody = Type.Object({ reason: Reason, channel: Type.Optional(ChannelName) }, closed);
 const ReasonBody = Type.Object({ reason: Reason }, closed);
 const RECENT_VERDICTS = 20;
@@ -70,6 +70,16 @@ export function registerNodeRoutes(app: OperatorsApp, on: { store: AttestationSt
 
   app.post('/admin/v1/nodes/:id/revoke', { schema: { params: Params, body: ReasonBody } }, async (request) =>
     change(request.params.id, { from: ['enrolled', 'pending', 'rejected'], to: 'revoked', ...request.body }),
+  );
+
+  app.post(
+    '/admin/v1/nodes/:id/lift-hold',
+    { schema: { params: Params, body: ReasonBody } },
+    async (request) => {
+      const { id } = await findNode(request.params.id);
+      await on.store.forgetCounters({ nodeId: id, atSeconds: secondsOf(on.clock), ...request.body });
+      return describeNode(await findNode(id));
+    },
   );
 }
 
