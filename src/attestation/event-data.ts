@@ -21,6 +21,7 @@ const dataOrAllButLast: Candidates = (data) => [data, data.subarray(0, -1)];
  */
 const COVERED: ReadonlyMap<number, Candidates> = new Map([
   [EVENT_TYPE.EV_SEPARATOR, wholeData],
+  [EVENT_TYPE.EV_S_CRTM_VERSION, wholeData],
   [EVENT_TYPE.EV_EFI_ACTION, wholeData],
   [EVENT_TYPE.EV_EFI_GPT_EVENT, wholeData],
   [EVENT_TYPE.EV_EFI_VARIABLE_DRIVER_CONFIG, dataOrContent],
@@ -29,18 +30,14 @@ const COVERED: ReadonlyMap<number, Candidates> = new Map([
   [EVENT_TYPE.EV_EFI_VARIABLE_AUTHORITY, dataOrAllButLast],
 ]);
 
-/** Covered by the profile, but at least one server's firmware hashes something else: said, not judged. */
-const COVERED_IN_THEORY: readonly number[] = [EVENT_TYPE.EV_S_CRTM_VERSION];
-
 /** Holds an event's data against its digest in the quoted bank. */
 export function checkEventData(event: LogEvent, digest: Uint8Array, hash: HashAlgorithm): Finding[] {
-  const inTheory = COVERED_IN_THEORY.includes(event.type);
-  const candidates = inTheory ? wholeData : COVERED.get(event.type);
+  const candidates = COVERED.get(event.type);
   if (candidates === undefined) return [];
   const covers = candidates(event.data).some(
     (data) => data !== undefined && bytesEqual(digestOf(hash.name, data, 'buffer'), digest),
   );
   if (covers) return [];
   const message = `PCR ${event.pcr}: the data of ${eventTypeName(event.type)} is not what its digest covers`;
-  return [{ code: inTheory ? 'event-data-unproven' : 'event-log-data-mismatch', message }];
+  return [{ code: 'event-log-data-mismatch', message }];
 }

@@ -1,45 +1,15 @@
 import { asciiBytes, bytesEqual } from '../core/bytes.ts';
 import type { HashAlgorithm } from '../tpm/algorithms.ts';
 import type { EventLog, LogEvent } from '../tpm/event-log.ts';
-import { EVENT_TYPE, eventTypeName } from '../tpm/event-types.ts';
+import { EVENT_TYPE } from '../tpm/event-types.ts';
 import { checkEventData } from './event-data.ts';
+import { checkEventTypes } from './event-type-rules.ts';
 import type { Finding } from './reasons.ts';
 
 const LAST_FIRMWARE_PCR = 7;
 const SPEC_ID_PREFIX = asciiBytes('Spec ID Event');
 /** Normal values of EV_SEPARATOR (PFP, section 3.3.2.2); 1 reports a firmware error, others mean nothing. */
 const SEPARATORS = [new Uint8Array(4), new Uint8Array(4).fill(0xff)];
-
-/**
- * Types that may stand in the two PCRs that decide (PFP, sections 3.3.4.5 and 3.3.4.8). A type is not
- * covered by any digest: relabelling must not smuggle an event past the rule for its type.
- */
-const ALLOWED_TYPES: ReadonlyMap<number, readonly number[]> = new Map([
-  [
-    4,
-    [
-      EVENT_TYPE.EV_SEPARATOR,
-      EVENT_TYPE.EV_ACTION,
-      EVENT_TYPE.EV_EFI_ACTION,
-      EVENT_TYPE.EV_COMPACT_HASH,
-      EVENT_TYPE.EV_OMIT_BOOT_DEVICE_EVENTS,
-      EVENT_TYPE.EV_EFI_BOOT_SERVICES_APPLICATION,
-      EVENT_TYPE.EV_EFI_BOOT_SERVICES_DRIVER,
-    ],
-  ],
-  [
-    7,
-    [
-      EVENT_TYPE.EV_SEPARATOR,
-      EVENT_TYPE.EV_ACTION,
-      EVENT_TYPE.EV_EFI_ACTION,
-      EVENT_TYPE.EV_EFI_VARIABLE_DRIVER_CONFIG,
-      EVENT_TYPE.EV_EFI_VARIABLE_AUTHORITY,
-      EVENT_TYPE.EV_EFI_SPDM_DEVICE_POLICY,
-      EVENT_TYPE.EV_EFI_SPDM_DEVICE_AUTHORITY,
-    ],
-  ],
-]);
 
 /** Rules on a log that replays right: what may stand where. Judges events of quoted PCRs only. */
 export function checkEvents(input: {
@@ -54,7 +24,8 @@ export function checkEvents(input: {
   const quoted = extended.filter(({ pcr }) => quotedPcrs.includes(pcr));
   return [
     ...log.events.filter(({ type }) => type === EVENT_TYPE.EV_NO_ACTION).flatMap(checkNoAction),
-    ...quoted.flatMap((event) => [...checkType(event), ...checkSeparator(event)]),
+    ...checkEventTypes(quoted),
+    ...quoted.flatMap(checkSeparator),
     ...quoted.flatMap((event) => {
       const digest = event.digests[bankIndex];
       return digest === undefined ? [] : checkEventData(event, digest, hash);
@@ -71,16 +42,6 @@ function checkNoAction({ digests, data, pcr }: LogEvent): Finding[] {
   if (!hasDigest && !isHeader) return [];
   const what = isHeader ? 'a second Spec ID event' : 'EV_NO_ACTION with a digest';
   return [{ code: 'event-log-no-action-invalid', message: `event log: ${what} in PCR ${pcr}` }];
-}
-
-function checkType({ pcr, type }: LogEvent): Finding[] {
-  if (ALLOWED_TYPES.get(pcr)?.includes(type) !== false) return [];
-  return [
-    {
-      code: 'event-log-type-unexpected',
-      message: `PCR ${pcr}: ${eventTypeName(type)} does not belong there`,
-    },
-  ];
 }
 
 function checkSeparator({ pcr, type, data }: LogEvent): Finding[] {

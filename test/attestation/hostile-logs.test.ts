@@ -212,6 +212,7 @@ describe('EV_NO_ACTION', () => {
 describe('types and data', () => {
   const isSecureBoot = ({ type }: WrittenEvent) => type === EVENT_TYPE.EV_EFI_VARIABLE_DRIVER_CONFIG;
   const isApplication = ({ type }: WrittenEvent) => type === EVENT_TYPE.EV_EFI_BOOT_SERVICES_APPLICATION;
+  const isAction = ({ type }: WrittenEvent) => type === EVENT_TYPE.EV_EFI_ACTION;
   const forged = variableData('SecureBoot', Uint8Array.of(0));
 
   it('L14 refuses a PCR 7 event relabelled to escape the rule for its type', () => {
@@ -222,12 +223,47 @@ describe('types and data', () => {
     ).toEqual(['event-log-type-unexpected']);
   });
 
-  it('L15 refuses a PCR 4 event relabelled to escape the rule for its type', () => {
-    const action = ({ type }: WrittenEvent) => type === EVENT_TYPE.EV_EFI_ACTION;
-    expect(codesUnderHonestQuote(replaced(action, { type: 0x0d }))).toEqual(['event-log-type-unexpected']);
+  it.each([EVENT_TYPE.EV_ACTION, EVENT_TYPE.EV_EFI_ACTION, EVENT_TYPE.EV_EFI_VARIABLE_AUTHORITY])(
+    'L14 refuses the Secure Boot configuration relabelled to type %i',
+    (type) => {
+      expect(codesUnderHonestQuote(replaced(isSecureBoot, { type }))).toEqual(['event-log-type-unexpected']);
+    },
+  );
+
+  it('L14 refuses an authority relabelled to configuration', () => {
+    const type = EVENT_TYPE.EV_EFI_VARIABLE_DRIVER_CONFIG;
+    const isAuthority = (event: WrittenEvent) => event.type === EVENT_TYPE.EV_EFI_VARIABLE_AUTHORITY;
+    expect(codesUnderHonestQuote(replaced(isAuthority, { type }))).toEqual(['event-log-type-unexpected']);
+  });
+
+  it('L14 takes an authority before the separator when its db was measured before', () => {
+    const db = { pcr: 7, data: variableData('db', new Uint8Array(40)) };
+    const configuration = { ...db, type: EVENT_TYPE.EV_EFI_VARIABLE_DRIVER_CONFIG };
+    const authority = { ...db, type: EVENT_TYPE.EV_EFI_VARIABLE_AUTHORITY };
+    expect(codesUnderOwnQuote(writeLog([configuration, authority, ...bootEvents()]))).toEqual([]);
+    expect(codesUnderOwnQuote(writeLog([authority, configuration, ...bootEvents()]))).toEqual([
+      'event-log-type-unexpected',
+    ]);
+  });
+
+  it.each([
+    EVENT_TYPE.EV_ACTION,
+    EVENT_TYPE.EV_COMPACT_HASH,
+    EVENT_TYPE.EV_OMIT_BOOT_DEVICE_EVENTS,
+    EVENT_TYPE.EV_EFI_BOOT_SERVICES_DRIVER,
+    0x0d,
+  ])('L15 refuses PCR 4 events relabelled to type %i', (type) => {
+    expect(codesUnderHonestQuote(replaced(isAction, { type }))).toEqual(['event-log-type-unexpected']);
+    expect(codesUnderHonestQuote(replaced(isApplication, { type }))).toEqual(['event-log-type-unexpected']);
+  });
+
+  it('L15 refuses an application relabelled to an action, and the other way round', () => {
     expect(codesUnderHonestQuote(replaced(isApplication, { type: EVENT_TYPE.EV_EFI_ACTION }))).toEqual([
       'event-log-data-mismatch',
     ]);
+    expect(
+      codesUnderHonestQuote(replaced(isAction, { type: EVENT_TYPE.EV_EFI_BOOT_SERVICES_APPLICATION })),
+    ).toEqual(['event-log-type-unexpected']);
   });
 
   it.each<[string, Partial<WrittenEvent>, (event: WrittenEvent) => boolean]>([
@@ -238,6 +274,7 @@ describe('types and data', () => {
       ({ type }) => type === EVENT_TYPE.EV_EFI_ACTION,
     ],
     ['a boot variable', { hashed: asciiBytes('x') }, ({ type }) => type === EVENT_TYPE.EV_EFI_VARIABLE_BOOT],
+    ['a version', { hashed: asciiBytes('x') }, ({ type }) => type === EVENT_TYPE.EV_S_CRTM_VERSION],
     [
       'an authority',
       { hashed: asciiBytes('x') },
@@ -267,11 +304,6 @@ describe('types and data', () => {
       expect(codesUnderOwnQuote(log)).toEqual(['event-log-data-mismatch']);
     },
   );
-
-  it('notes, and does not judge, a version whose data real firmware does not hash', () => {
-    const log = replaced(({ type }) => type === EVENT_TYPE.EV_S_CRTM_VERSION, { hashed: asciiBytes('x') });
-    expect(verdictOnLog(log)).toMatchObject({ verdict: 'accept', notes: [{ code: 'event-data-unproven' }] });
-  });
 
   it('L20 takes an edited device path for what it is: hearsay', () => {
     const data = asciiBytes('https://elsewhere.example/evil.efi');
