@@ -10,8 +10,8 @@ import { sized } from '../../../src/tpm/writer.ts';
 import { createAuthority } from '../../attestation/certificate-maker.ts';
 import { AK_ATTRIBUTES, createSoftwareAk } from '../../attestation/software-ak.ts';
 import { PublishedServer, reasonsOf } from './published-server.ts';
-import { createSoftwareEk } from './software-ek.ts';
-import { createIdentity, type VirtualNode } from './virtual-node.ts';
+import { createSoftwareEk, type SoftwareEk } from './software-ek.ts';
+import { createIdentity, type Offer, type VirtualNode } from './virtual-node.ts';
 
 let world: PublishedServer;
 
@@ -448,6 +448,78 @@ describe('activation', () => {
     expect((await world.operators(`/admin/v1/nodes/${node.id}`)).status).toBe(404);
     expect((await node.enrol()).status, 'it can begin again').toBe(200);
   });
+});
+
+describe('P9 a chip with two endorsement keys', () => {
+  test('P9 is one node, and revoked under both of them', async () => {
+    const node = await world.createNode();
+    const second = await createSoftwareEk(world.manufacturer);
+    await world.list(node);
+    const { nodeId, ekFingerprints } = await enrolWithBoth(node, second);
+    expect(ekFingerprints).toHaveLength(2);
+    const other = await world.createNode({ ek: second });
+    expect((await other.begin()).json.code, 'no second node for the second key').toBe('enrolment-refused');
+    await world.operators(`/admin/v1/nodes/${nodeId}/revoke`, { method: 'POST', body: {} });
+    for (const rival of [other, await world.createNode({ ek: node.ek })])
+      expect((await rival.begin()).json.code).toBe('node-revoked');
+  });
+
+  test('P9 both must be opened by the chip: one answered and one guessed is refused', async () => {
+    const node = await world.createNode();
+    const second = await createSoftwareEk(world.manufacturer);
+    const offer = (await node.begin({ eks: [node.ek, second].map(toPresented) })).json as Offer;
+    const secrets = offer.credentials.map((credential) => ({
+      ekFingerprint: credential.ekFingerprint,
+      secret: openedBy(node, node.ek, credential) ?? toBase64(Buffer.alloc(32)),
+    }));
+    const evidence = await node.evidence(offer.challenge, 'enrol');
+    expect((await node.activate(offer.id, { secrets, evidence })).json.code).toBe('activation-refused');
+  });
+
+  test('P9 one key without a certificate makes the node uncertified', async () => {
+    const node = await world.createNode();
+    const second = await createSoftwareEk(world.manufacturer);
+    const { public: bare } = toPresented(second);
+    const { facts } = await enrolWithBoth(node, second, [toPresented(node.ek), { public: bare }]);
+    expect(facts).toMatchObject({ identity: 'uncertified', admission: 'pending' });
+  });
+
+  const toPresented = (ek: SoftwareEk) => ({
+    public: toBase64(ek.public),
+    certificate: toBase64(ek.certificate),
+  });
+
+  async function enrolWithBoth(
+    node: VirtualNode,
+    second: SoftwareEk,
+    eks: object[] = [node.ek, second].map(toPresented),
+  ) {
+    const offer = (await node.begin({ eks })).json as Offer;
+    const secrets = offer.credentials.map((credential) => ({
+      ekFingerprint: credential.ekFingerprint,
+      secret: openedBy(node, node.ek, credential) ?? openedBy(node, second, credential),
+    }));
+    const evidence = await node.evidence(offer.challenge, 'enrol');
+    const { json } = await node.activate(offer.id, { secrets, evidence });
+    const { ekFingerprints } = (await world.operators(`/admin/v1/nodes/${json.nodeId}`)).json;
+    return { nodeId: json.nodeId as string, facts: json.facts, ekFingerprints };
+  }
+
+  function openedBy(
+    node: VirtualNode,
+    ek: SoftwareEk,
+    { credentialBlob, encryptedSecret }: Offer['credentials'][number],
+  ): string | undefined {
+    const credential = {
+      credentialBlob: fromBase64(credentialBlob),
+      encryptedSecret: fromBase64(encryptedSecret),
+    };
+    try {
+      return toBase64(ek.open({ ...credential, name: node.akNameBytes }));
+    } catch {
+      return undefined;
+    }
+  }
 });
 
 describe('E28 a flood of enrolments', () => {

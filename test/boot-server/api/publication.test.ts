@@ -254,6 +254,17 @@ describe('a publication', () => {
     expect((await node.attest()).json.release.version).toBe(2);
   });
 
+  test('D11 in the middle of a boot leaves that boot with the one release that it was granted', async () => {
+    const node = await world.enrolledNode();
+    const grant = await node.grant();
+    expect((await node.fetch(hashOf(world.release.manifest), grant)).status).toBe(200);
+    const next = await world.desk.addRelease(2);
+    await world.publishDesk();
+    const kernel = await node.fetch(hashOf(world.release.kernel), grant);
+    expect(kernel.bytes.equals(world.release.kernel)).toBe(true);
+    expect((await node.fetch(hashOf(next.kernel), grant)).json.code).toBe('artifact-not-granted');
+  });
+
   test('that withdraws the only release leaves the channel without one', async () => {
     const node = await world.enrolledNode();
     const evidence = await node.evidence(await node.challenge(), 'boot');
