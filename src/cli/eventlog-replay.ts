@@ -1,8 +1,9 @@
 import { encodePcrBank } from '../attestation/pcr-values.ts';
 import { messageOf } from '../core/errors.ts';
 import { TpmFormatError } from '../tpm/errors.ts';
-import { type EventLogLimits, parseEventLog } from '../tpm/event-log.ts';
+import { type EventLog, type EventLogLimits, parseEventLog } from '../tpm/event-log.ts';
 import { replayEventLog } from '../tpm/event-log-replay.ts';
+import { parseSha1EventLog } from '../tpm/sha1-event-log.ts';
 import { processIo, type VerifyEvidenceIo } from './verify-evidence.ts';
 
 /** A hundred times the longest real log, in a fraction of a second and of a gigabyte. */
@@ -17,13 +18,22 @@ export async function runEventLogReplay(
   io: VerifyEvidenceIo = processIo,
 ): Promise<number> {
   try {
-    const banks = replayEventLog(parseEventLog(await readLog(io.open(options.file)), LIMITS));
+    const banks = replayEventLog(parseAnyLog(await readLog(io.open(options.file))));
     io.writeOut(`${JSON.stringify({ banks: Object.fromEntries([...banks].map(encodeBank)) })}\n`);
     return EXIT_OK;
   } catch (cause) {
     const isFormat = cause instanceof TpmFormatError;
     io.writeError(`boot-admin: ${options.file}: ${isFormat ? `${cause.code}: ` : ''}${messageOf(cause)}\n`);
     return isFormat ? EXIT_REFUSED : EXIT_UNREADABLE;
+  }
+}
+
+function parseAnyLog(bytes: Uint8Array): EventLog {
+  try {
+    return parseEventLog(bytes, LIMITS);
+  } catch (cause) {
+    if (!(cause instanceof TpmFormatError) || cause.code !== 'log-sha1-format') throw cause;
+    return parseSha1EventLog(bytes, LIMITS);
   }
 }
 
