@@ -24,7 +24,15 @@ const MAX_ESCAPES = 8192;
 const MAX_DEPTH = 8;
 /** UINT64 fields do not fit a double: integers of 16 digits or more are read as decimal strings. */
 const LARGE_INTEGER = /(?<![\d.eE+-])[1-9]\d{15,19}(?![\d.eE])/g;
+const JSON_SPACES: readonly number[] = [0x20, 0x09, 0x0a, 0x0d];
+const OPENING_BRACE = 0x7b;
 const FORMAT_FIELD = new RegExp(`"format"\\s*:\\s*"${EVIDENCE_FORMAT}"`);
+
+/**
+ * How much of a longer document a reader should pass on: enough to see whether it is evidence at all, for
+ * a writer that sorts its fields names the format after the event log.
+ */
+export const MAX_OVERSIZED_BYTES = 4 * MAX_EVIDENCE_BYTES;
 
 /**
  * The document as an object. Bytes, then structure are bounded before anything is built from them.
@@ -33,8 +41,7 @@ const FORMAT_FIELD = new RegExp(`"format"\\s*:\\s*"${EVIDENCE_FORMAT}"`);
  * @throws {Refusal} `evidence-too-large`, or `evidence-malformed` for an evidence file that is not strict JSON
  */
 export function parseEvidenceJson(input: Uint8Array | string): JsonObject {
-  if (input.length > MAX_EVIDENCE_BYTES)
-    throw new Refusal('evidence-too-large', `the document is longer than ${MAX_EVIDENCE_BYTES} bytes`);
+  if (input.length > MAX_EVIDENCE_BYTES) return refuseOversizedBytes(input);
   const text = typeof input === 'string' ? input : decodeUtf8(input);
   const rewritten = quoteLargeIntegers(text);
   if (rewritten === undefined) return refuseOversized(text);
@@ -110,6 +117,18 @@ function isLaxEvidence(text: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Never parsed: an object that says somewhere what it is counts as evidence, anything else does not. */
+function refuseOversizedBytes(input: Uint8Array | string): never {
+  const bytes =
+    typeof input === 'string'
+      ? Buffer.from(input)
+      : Buffer.from(input.buffer, input.byteOffset, input.length);
+  const first = bytes.find((byte) => !JSON_SPACES.includes(byte));
+  if (first !== OPENING_BRACE || !bytes.includes(`"${EVIDENCE_FORMAT}"`))
+    throw new NotEvidenceError('not an evidence file, and too long to be one');
+  throw new Refusal('evidence-too-large', `the document is longer than ${MAX_EVIDENCE_BYTES} bytes`);
 }
 
 function refuseOversized(text: string): never {

@@ -4,7 +4,7 @@ import {
   type VerdictDocument,
   verifyEvidenceDocument,
 } from '../attestation/evidence-file.ts';
-import { MAX_EVIDENCE_BYTES, NotEvidenceError } from '../attestation/evidence-json.ts';
+import { MAX_OVERSIZED_BYTES, NotEvidenceError } from '../attestation/evidence-json.ts';
 import { messageOf } from '../core/errors.ts';
 import { readLines } from './bounded-lines.ts';
 
@@ -48,14 +48,14 @@ async function verifyOne(file: string, io: VerifyEvidenceIo): Promise<number> {
   for await (const chunk of io.open(file)) {
     chunks.push(chunk);
     length += chunk.length;
-    if (length > MAX_EVIDENCE_BYTES) break;
+    if (length > MAX_OVERSIZED_BYTES) break;
   }
   return report(Buffer.concat(chunks), io);
 }
 
 async function verifyLines(file: string, io: VerifyEvidenceIo): Promise<number> {
   const seen = new Set<number>();
-  for await (const line of readLines(io.open(file), MAX_EVIDENCE_BYTES)) seen.add(report(line, io));
+  for await (const line of readLines(io.open(file), MAX_OVERSIZED_BYTES)) seen.add(report(line, io));
   return SEVERITY.find((status) => seen.has(status)) ?? EXIT_STATUS.unreadable;
 }
 

@@ -79,8 +79,10 @@ describe('an evidence file', () => {
   });
 
   it('is refused past a size and an amount of structure, whatever is in it', () => {
-    const long = new Uint8Array(MAX_EVIDENCE_BYTES + 1);
+    const long = `${TEXT}${' '.repeat(MAX_EVIDENCE_BYTES)}`;
     expect(codesOf(verifyEvidenceDocument(long))).toEqual(['evidence-too-large']);
+    expect(codesOf(verifyEvidenceDocument(asciiBytes(long)))).toEqual(['evidence-too-large']);
+    expect(() => verifyEvidenceDocument(new Uint8Array(MAX_EVIDENCE_BYTES + 1))).toThrow(NotEvidenceError);
     const objects = `${TEXT.slice(0, -1)},"floor":[${'{},'.repeat(100_000)}{}]}`;
     expect(codesOf(verifyEvidenceDocument(objects))).toEqual(['evidence-too-large']);
     expect(() => verifyEvidenceDocument(`[${'{},'.repeat(100_000)}{}]`)).toThrow(NotEvidenceError);

@@ -1,9 +1,11 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { encodeEvidenceDocument } from '../../src/attestation/evidence-file.ts';
 import { readLines } from '../../src/cli/bounded-lines.ts';
 import { runEventLogReplay } from '../../src/cli/eventlog-replay.ts';
 import { runVerifyEvidence } from '../../src/cli/verify-evidence.ts';
-import { asciiBytes, concatBytes, toHex, utf8Bytes } from '../../src/core/bytes.ts';
+import { asciiBytes, concatBytes, EMPTY, toHex, utf8Bytes } from '../../src/core/bytes.ts';
+import { le32 } from '../attestation/event-log-writer.ts';
 import { AK, BOOT_LOG, EXTRA_DATA, POLICY, pcrsOf, sealEvidence } from '../attestation/evidence-fixture.ts';
 
 const fields = {
@@ -72,14 +74,26 @@ describe('boot-admin verify-evidence', () => {
     expect(errors).toEqual(['boot-admin: nowhere.json: ENOENT\n']);
   });
 
-  it('stops reading a document that is too long', async () => {
-    const endless = {
+  it('stops reading what never ends', async () => {
+    const endless = (start: string) => ({
       ...fakeIo(new Uint8Array(0)).io,
       open: async function* () {
+        yield asciiBytes(start);
         for (;;) yield new Uint8Array(4 * 1024 * 1024);
       },
-    };
-    expect(await runVerifyEvidence({ file: '-', jsonl: false }, endless)).toBe(1);
+    });
+    const options = { file: '-', jsonl: false };
+    expect(await runVerifyEvidence(options, endless(''))).toBe(64);
+    expect(await runVerifyEvidence(options, endless('{"format":"bootward-evidence-v1","x":"'))).toBe(1);
+  });
+
+  it('tells a document that is too long from what never was one', async () => {
+    const long = 'A'.repeat(24 * 1024 * 1024);
+    const status = async (text: string) => (await run(text)).status;
+    expect(await status(`{"eventLog":"${long}","format":"bootward-evidence-v1"}`)).toBe(1);
+    expect(await status(`{"format":"another","x":"${long}"}`)).toBe(64);
+    expect(await status(`"bootward-evidence-v1${long}"`)).toBe(64);
+    expect(await status(long)).toBe(64);
   });
 });
 
@@ -119,6 +133,18 @@ describe('boot-admin eventlog replay', () => {
     expect(status).toBe(0);
     const expected = toHex(pcrsOf(BOOT_LOG).get(7) ?? new Uint8Array(0));
     expect(JSON.parse(out).banks.sha256['7']).toBe(expected);
+  });
+
+  it('reads logs in the old SHA-1 format too', async () => {
+    const event = concatBytes(le32(4), le32(0x0d), new Uint8Array(20).fill(1), le32(1), Uint8Array.of(9));
+    const { status, out } = await replay(event);
+    const pcr4 = createHash('sha1')
+      .update(new Uint8Array(20))
+      .update(new Uint8Array(20).fill(1))
+      .digest('hex');
+    expect([status, JSON.parse(out)]).toEqual([0, { banks: { sha1: { 4: pcr4 } } }]);
+    expect(await replay(event.subarray(0, -1))).toMatchObject({ status: 1, out: '' });
+    expect(await replay(EMPTY)).toMatchObject({ status: 1, out: '' });
   });
 
   it('says by name why a log is refused', async () => {
