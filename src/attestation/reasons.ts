@@ -69,7 +69,6 @@ export const REASONS = {
   'session-missing': refuse('Health evidence needs the boot session that it belongs to.'),
   'session-mismatch': refuse('The TPM was reset or restarted since the boot that this evidence speaks of.'),
   'pcr-mismatch': refuse('A PCR is none of the values that policy accepts.'),
-  'pcr-not-zero': refuse('A PCR that must stay zero was extended.'),
   'pcrs-not-extended': refuse('No quoted PCR was ever extended: nothing measured anything in this bank.'),
   'reference-unusable': refuse('Policy gives reference values for a PCR that is not quoted, or gives none.'),
   'stage0-not-listed': refuse('What firmware started is not a listed stage-0.'),

@@ -48,7 +48,6 @@ export const PROBLEMS = {
   'headers-too-large': { status: 431, title: 'The headers are too large' },
   internal: { status: 500, title: 'The server failed' },
   'artifact-damaged': { status: 500, title: 'The stored artifact is damaged' },
-  'shutting-down': { status: 503, title: 'The server is shutting down' },
   'not-ready': { status: 503, title: 'The server is not ready' },
   'storage-full': { status: 507, title: 'The server has no room left' },
 } as const satisfies Readonly<Record<string, ProblemKind>>;

@@ -51,6 +51,8 @@ export interface ArtifactStore {
   has(sha256: string): Promise<boolean>;
   /** Undefined when there is none, or when what lies there is no plain file of ours. */
   stat(sha256: string): Promise<{ length: number } | undefined>;
+  /** Whether it is there and its bytes are still those of its name: reads all of it, whatever its size. */
+  isIntact(sha256: string): Promise<boolean>;
   /**
    * Putting what is there already is a success that reads the source and writes nothing; a damaged file
    * of that name is replaced. The source stays the caller's: after a refusal it may have more to read.
@@ -65,6 +67,7 @@ export interface ArtifactStore {
 }
 
 const NAME = /^[0-9a-f]{64}$/;
+const CHUNK_BYTES = 1024 * 1024;
 const FAN_OUT = /^[0-9a-f]{2}$/;
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
@@ -94,11 +97,12 @@ export async function createArtifactStore({ folder }: { folder: string }): Promi
     }
   }
 
-  async function isIntact(sha256: string, length: number): Promise<boolean> {
-    if ((await stat(sha256))?.length !== length) return false;
+  async function isIntact(sha256: string): Promise<boolean> {
+    if ((await stat(sha256)) === undefined) return false;
     const { file } = await openArtifact(sha256);
     const hash = createHash('sha256');
-    for await (const chunk of file.createReadStream()) hash.update(chunk as Buffer);
+    for await (const chunk of file.createReadStream({ highWaterMark: CHUNK_BYTES }))
+      hash.update(chunk as Buffer);
     return hash.digest('hex') === sha256;
   }
 
@@ -106,7 +110,7 @@ export async function createArtifactStore({ folder }: { folder: string }): Promi
     let temporary: TemporaryFile | undefined;
     try {
       const path = pathOf(sha256);
-      if (!(await isIntact(sha256, length))) {
+      if ((await stat(sha256))?.length !== length || !(await isIntact(sha256))) {
         await ensureFolder(folder, folderOf(sha256));
         temporary = await openTemporaryFile(folderOf(sha256));
       }
@@ -122,6 +126,7 @@ export async function createArtifactStore({ folder }: { folder: string }): Promi
 
   return {
     stat,
+    isIntact,
     put,
     open: openArtifact,
     has: async (sha256) => (await stat(sha256)) !== undefined,

@@ -1,11 +1,9 @@
-import { createHash } from 'node:crypto';
 import { sha256, toHex } from '../../core/bytes.ts';
 import type { ArtifactStore } from '../../storage/artifact-store.ts';
 import { Problem } from '../problems.ts';
 
 /** What is read whole is small enough to be: manifests and stage-0 images. */
 const MAX_BYTES = 32 * 1024 * 1024;
-const CHUNK_BYTES = 1024 * 1024;
 
 /** The bytes of a stored artifact, checked against its name once more as they are read. */
 export async function readArtifact(
@@ -26,14 +24,4 @@ export async function readArtifact(
   } finally {
     await handle.file.close();
   }
-}
-
-/** Whether it is stored and its bytes are still those of its name: reads all of it, whatever its size. */
-export async function isIntact(artifacts: ArtifactStore, expectedSha256: string): Promise<boolean> {
-  if (!(await artifacts.has(expectedSha256))) return false;
-  const { file } = await artifacts.open(expectedSha256);
-  const hash = createHash('sha256');
-  for await (const chunk of file.createReadStream({ highWaterMark: CHUNK_BYTES }))
-    hash.update(chunk as Buffer);
-  return hash.digest('hex') === expectedSha256;
 }

@@ -5,7 +5,6 @@ import type { ServerKey } from '../../../signing/keys/server-key.ts';
 import type { ArtifactStore } from '../../../storage/artifact-store.ts';
 import type { OperatorsApp } from '../../doors.ts';
 import { Problem } from '../../problems.ts';
-import { isIntact } from '../../services/read-artifact.ts';
 import type { RepositoryService } from '../../services/repository.ts';
 import { Sha256Hex } from '../wire.ts';
 
@@ -42,7 +41,7 @@ export function registerReleaseRoutes(
 
   /** A damaged artifact counts as none, so that publishing again sends and repairs it. */
   app.head('/admin/v1/artifacts/:sha256', { schema: { params: Params } }, async (request, reply) => {
-    const intact = await isIntact(on.artifacts, request.params.sha256);
+    const intact = await on.artifacts.isIntact(request.params.sha256);
     return reply.code(intact ? 200 : 404).send();
   });
 
