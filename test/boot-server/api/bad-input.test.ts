@@ -103,6 +103,10 @@ const JSON_CALLS: Record<string, { path: () => string; body: () => Promise<objec
     path: () => `/admin/v1/nodes/${node.id}/revoke`,
     body: async () => ({ reason: '' }),
   },
+  'operators POST /admin/v1/nodes/:id/lift-hold': {
+    path: () => `/admin/v1/nodes/${node.id}/lift-hold`,
+    body: async () => ({ reason: '' }),
+  },
   'operators POST /admin/v1/metadata': {
     path: () => '/admin/v1/metadata',
     body: async () => ({ files: { 'timestamp.json': '{}' } }),
@@ -122,6 +126,7 @@ const NAMED_CALLS: Record<string, string> = {
   'operators POST /admin/v1/nodes/:id/approve': `n-${'0'.repeat(20)}`,
   'operators POST /admin/v1/nodes/:id/reject': `n-${'0'.repeat(20)}`,
   'operators POST /admin/v1/nodes/:id/revoke': `n-${'0'.repeat(20)}`,
+  'operators POST /admin/v1/nodes/:id/lift-hold': `n-${'0'.repeat(20)}`,
   'operators GET /admin/v1/verdicts/:id/evidence': '1',
   'operators HEAD /admin/v1/artifacts/:sha256': 'ab'.repeat(32),
   'operators PUT /admin/v1/artifacts/:sha256': 'ab'.repeat(32),
