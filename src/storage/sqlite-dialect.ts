@@ -1,5 +1,6 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { type SqliteDatabase, SqliteDialect, type SqliteStatement } from 'kysely';
+import { StorageError } from './errors.ts';
 
 const BUSY_TIMEOUT_MS = 2000;
 const MAX_CACHED_STATEMENTS = 256;
@@ -33,15 +34,40 @@ function adapt(database: DatabaseSync): SqliteDatabase {
     statements.set(sql, statement);
     return statement;
   };
-  return { close: () => database.close(), prepare: (sql) => adaptStatement(prepare(sql)) };
+  return {
+    close: () => database.close(),
+    // A full disk ends a transaction by itself: asking again would hide why behind a second error.
+    prepare: (sql) =>
+      sql === 'rollback' && !database.isTransaction ? NOTHING : adaptStatement(prepare(sql)),
+  };
 }
+
+const NOTHING: SqliteStatement = {
+  reader: false,
+  all: () => [],
+  iterate: () => [].values(),
+  run: () => ({ changes: 0, lastInsertRowid: 0 }),
+};
 
 function adaptStatement(statement: StatementSync): SqliteStatement {
   const bind = (parameters: ReadonlyArray<unknown>) => parameters as SQLInputValue[];
   return {
     reader: statement.columns().length > 0,
-    all: (parameters) => statement.all(...bind(parameters)),
+    all: (parameters) => translated(() => statement.all(...bind(parameters))),
     iterate: (parameters) => statement.iterate(...bind(parameters)),
-    run: (parameters) => statement.run(...bind(parameters)),
+    run: (parameters) => translated(() => statement.run(...bind(parameters))),
   };
+}
+
+/** Result code SQLITE_FULL, which also stands for ENOSPC. */
+const SQLITE_FULL = 13;
+
+function translated<T>(execute: () => T): T {
+  try {
+    return execute();
+  } catch (cause) {
+    if (cause instanceof Error && 'errcode' in cause && cause.errcode === SQLITE_FULL)
+      throw new StorageError('storage-full', `the database cannot grow: ${cause.message}`, { cause });
+    throw cause;
+  }
 }

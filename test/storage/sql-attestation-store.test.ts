@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { promisify } from 'node:util';
+import { sql } from 'kysely';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type {
   Activation,
@@ -308,4 +309,20 @@ test('E26 of two accepted boots that were judged on the same counters, the secon
   expect(await commit('c2', behind)).toBe('counters-moved');
   expect(await store.findChallenge('c2')).toMatchObject({ consumed: false });
   expect(await store.findNode('n1')).toMatchObject({ counters: { resetCount: ahead.resetCount } });
+});
+
+test('O3 a disk that fills is said by name, changes nothing, and afterwards all goes on', async () => {
+  await enrol();
+  await store.saveChallenge(challenge());
+  const { rows } = await sql<{ page_count: number }>`pragma page_count`.execute(database);
+  await sql.raw(`pragma max_page_count = ${rows[0]?.page_count}`).execute(database);
+  const large = verdict({ evidenceDocument: 'x'.repeat(1_000_000) });
+  const writes = [
+    () => store.commitVerdict({ challengeSha256: 'c1', verdict: large }),
+    () => store.recordRefusal(large),
+  ];
+  for (const write of writes) await expect(write()).rejects.toMatchObject({ code: 'storage-full' });
+  expect(await store.findChallenge('c1')).toMatchObject({ consumed: false });
+  await sql.raw('pragma max_page_count = 1000000').execute(database);
+  expect(await store.commitVerdict({ challengeSha256: 'c1', verdict: large })).toBe('committed');
 });
