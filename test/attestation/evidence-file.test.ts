@@ -125,8 +125,8 @@ describe('an evidence file', () => {
       'reference values of another bank',
       { policy: { bank: 'sha256', pcrs: [0], eventLog: 'required', expected: { 0: ['00'] } } },
     ],
-    ['Q3 an expected extraData that proves no freshness', { expectedExtraData: '00' }],
-    ['Q52 an empty expected extraData', { expectedExtraData: '' }],
+    ['Q4 an expected extraData that proves no freshness', { expectedExtraData: '00' }],
+    ['Q4 an empty expected extraData', { expectedExtraData: '' }],
     ['an expected extraData longer than any', { expectedExtraData: '00'.repeat(65) }],
     ['claims without a challenge', { claims: 'AAAA' }],
     ['a challenge without claims', { challenge: 'AAAA' }],
@@ -205,7 +205,7 @@ describe('challenge and claims in an evidence file', () => {
     expect(verdict.notes.map(({ code }) => code)).toEqual(['challenge-signature-unchecked', 'claims-unread']);
   });
 
-  it('Q1 are refused when one byte of them changed', () => {
+  it('Q7 are refused when one byte of them changed', () => {
     const fields = bound(asciiBytes('challenge'), asciiBytes('claims'));
     const changed = { challenge: asciiBytes('challenge'), claims: asciiBytes('claimS') };
     const text = encodeEvidenceDocument({ ...fields, binding: changed });
@@ -221,7 +221,7 @@ describe('challenge and claims in an evidence file', () => {
     expect(codesBound({ akName: `000b${'00'.repeat(32)}` }, {})).toEqual(['ak-mismatch']);
   });
 
-  it('L28 are refused when the claims name another event log', () => {
+  it('Q54 are refused when the claims name another event log', () => {
     expect(codesBound({}, { eventLogSha256: toHex(sha256(asciiBytes('another'))) })).toEqual([
       'claims-event-log-mismatch',
     ]);

@@ -56,40 +56,40 @@ describe('the shape of the log', () => {
       ]);
   });
 
-  it('L1 refuses a log cut off between events', () => {
+  it('L2 refuses a log cut off between events', () => {
     expect(codesUnderHonestQuote(writeLog(bootEvents().slice(0, -1)))).toEqual(['event-log-replay-mismatch']);
   });
 
-  it.each([1, 16, 64])('L2 refuses %d zero bytes behind the log', (count) => {
+  it.each([1, 16, 64])('L3 refuses %d zero bytes behind the log', (count) => {
     const codes = codesUnderHonestQuote(concatBytes(BOOT_LOG, new Uint8Array(count)));
     expect(codes).toEqual([count % 16 === 0 ? 'event-log-bank-missing' : 'event-log-malformed']);
   });
 
-  it('L2 refuses 0xff bytes behind the log', () => {
+  it('L4 refuses 0xff bytes behind the log', () => {
     expect(codesUnderHonestQuote(concatBytes(BOOT_LOG, new Uint8Array(64).fill(0xff)))).toEqual([
       'event-log-malformed',
     ]);
   });
 
   it.each<[string, Uint8Array]>([
-    ['L3 refuses an event of 4 GiB', rawEvent(8, 13, 0, new Uint8Array(4).fill(0xff))],
-    ['L5 refuses 2^32 - 1 digests', rawEvent(8, 13, 0xffff_ffff, EMPTY)],
+    ['L5 refuses an event of 4 GiB', rawEvent(8, 13, 0, new Uint8Array(4).fill(0xff))],
+    ['L7 refuses 2^32 - 1 digests', rawEvent(8, 13, 0xffff_ffff, EMPTY)],
     [
-      'L6 refuses two digests of one algorithm',
+      'L8 refuses two digests of one algorithm',
       rawEvent(8, 13, 2, concatBytes(digestOf(11, 32), digestOf(11, 32))),
     ],
-    ['L7 refuses a digest of an undeclared algorithm', rawEvent(8, 13, 1, digestOf(4, 20))],
-    ['L22 refuses PCR 24', rawEvent(24, 13, 1, concatBytes(digestOf(11, 32), new Uint8Array(4)))],
-    ['L23 refuses PCR -1', rawEvent(-1, 13, 1, concatBytes(digestOf(11, 32), new Uint8Array(4)))],
+    ['L10 refuses a digest of an undeclared algorithm', rawEvent(8, 13, 1, digestOf(4, 20))],
+    ['L29 refuses PCR 24', rawEvent(24, 13, 1, concatBytes(digestOf(11, 32), new Uint8Array(4)))],
+    ['L30 refuses PCR -1', rawEvent(-1, 13, 1, concatBytes(digestOf(11, 32), new Uint8Array(4)))],
   ])('%s', (_name, log) => {
     expect(codesUnderHonestQuote(log)).toEqual(['event-log-malformed']);
   });
 
-  it('L4 refuses an event without digests', () => {
+  it('L6 refuses an event without digests', () => {
     expect(codesUnderHonestQuote(rawEvent(8, 13, 0, new Uint8Array(4)))).toEqual(['event-log-bank-missing']);
   });
 
-  it('L6 refuses two digests of one algorithm where two banks are declared', () => {
+  it('L8 refuses two digests of one algorithm where two banks are declared', () => {
     const banks = [SHA256, hashOf(ALG.SHA384)];
     const digests = [
       { id: 11, bytes: new Uint8Array(32) },
@@ -100,18 +100,18 @@ describe('the shape of the log', () => {
   });
 
   it.each<[string, Parameters<typeof writeHeader>[0]]>([
-    ['L8 refuses a digest size that is not of its algorithm', { banks: [{ id: 11, size: 20 }] }],
-    ['L8 refuses more algorithms than there are', { count: 2 }],
-    ['L8 refuses no algorithm', { count: 0, banks: [] }],
-    ['L8 refuses 2^32 - 1 algorithms', { count: 0xffff_ffff }],
-    ['L6 refuses a bank declared twice', { banks: [SHA256, SHA256] }],
-    ['L7 refuses an unknown algorithm in the header', { banks: [SHA256, { id: 0x7777, size: 32 }] }],
-    ['L9 refuses version 1.2', { major: 1, minor: 2 }],
-    ['L9 refuses an undefined uintnSize', { uintnSize: 9 }],
-    ['L10 refuses vendor information longer than the event', { vendorLength: 200 }],
-    ['L10 refuses bytes behind the vendor information', { vendorInfo: Uint8Array.of(1, 2), vendorLength: 1 }],
-    ['L34 refuses a header with a digest', { digest: new Uint8Array(20).fill(1) }],
-    ['L35 refuses a header in another PCR', { pcr: 1 }],
+    ['L12 refuses a digest size that is not of its algorithm', { banks: [{ id: 11, size: 20 }] }],
+    ['L13 refuses more algorithms than there are', { count: 2 }],
+    ['L13 refuses no algorithm', { count: 0, banks: [] }],
+    ['L13 refuses 2^32 - 1 algorithms', { count: 0xffff_ffff }],
+    ['L9 refuses a bank declared twice', { banks: [SHA256, SHA256] }],
+    ['L11 refuses an unknown algorithm in the header', { banks: [SHA256, { id: 0x7777, size: 32 }] }],
+    ['L14 refuses version 1.2', { major: 1, minor: 2 }],
+    ['L14 refuses an undefined uintnSize', { uintnSize: 9 }],
+    ['L16 refuses vendor information longer than the event', { vendorLength: 200 }],
+    ['L16 refuses bytes behind the vendor information', { vendorInfo: Uint8Array.of(1, 2), vendorLength: 1 }],
+    ['L17 refuses a header with a digest', { digest: new Uint8Array(20).fill(1) }],
+    ['L17 refuses a header in another PCR', { pcr: 1 }],
   ])('%s', (_name, options) => {
     const events = bootEvents().map((event) => writeEvent(event));
     expect(codesUnderHonestQuote(concatBytes(writeHeader(options), ...events))).toEqual([
@@ -125,23 +125,23 @@ describe('the shape of the log', () => {
     expect(codesUnderHonestQuote(log)).toEqual([]);
   });
 
-  it('L29 refuses the SHA-1 format by name', () => {
+  it('L15 refuses the SHA-1 format by name', () => {
     const log = concatBytes(writeHeader({ signature: 'Spec ID Event00\0' }), BOOT_LOG);
     expect(codesUnderHonestQuote(log)).toEqual(['event-log-sha1-format']);
   });
 
-  it('L30 refuses an empty log and a log that begins elsewhere', () => {
+  it('L15 refuses an empty log and a log that begins elsewhere', () => {
     expect(codesUnderHonestQuote(EMPTY)).toEqual(['event-log-malformed']);
     const elsewhere = concatBytes(new Uint8Array(4).fill(0xff), new Uint8Array(60));
     expect(codesUnderHonestQuote(elsewhere)).toEqual(['event-log-malformed']);
   });
 
-  it('L26 refuses a log of 16 MiB and one byte before it reads it', () => {
+  it('L35 refuses a log of 16 MiB and one byte before it reads it', () => {
     const huge = new Uint8Array(EVIDENCE_LOG_LIMITS.maxBytes + 1);
     expect(codesUnderHonestQuote(huge)).toEqual(['event-log-too-large']);
   });
 
-  it('L27 refuses more events than any machine has', () => {
+  it('L36 refuses more events than any machine has', () => {
     const event = Buffer.from(writeEvent(ipl('')));
     const events = Buffer.alloc(event.length * (EVIDENCE_LOG_LIMITS.maxEvents + 1), event);
     expect(codesUnderHonestQuote(concatBytes(writeHeader(), events))).toEqual(['event-log-too-large']);
@@ -157,12 +157,12 @@ describe('EV_NO_ACTION', () => {
   const locality = (value: number) =>
     noAction(concatBytes(asciiBytes('StartupLocality\0'), Uint8Array.of(value)));
 
-  it('L11 refuses a second Spec ID event', () => {
+  it('L18 refuses a second Spec ID event', () => {
     const log = withEvents(noAction(asciiBytes('Spec ID Event03\0')));
     expect(codesUnderHonestQuote(log)).toEqual(['event-log-no-action-invalid']);
   });
 
-  it('L12 is never extended: hiding an event behind it breaks the replay', () => {
+  it('L19 is never extended: hiding an event behind it breaks the replay', () => {
     const log = replaced(
       ({ pcr, type }) => pcr === 4 && type === EVENT_TYPE.EV_EFI_BOOT_SERVICES_APPLICATION,
       {
@@ -172,12 +172,12 @@ describe('EV_NO_ACTION', () => {
     expect(codesUnderHonestQuote(log)).toEqual(['event-log-replay-mismatch']);
   });
 
-  it('L12 says nothing when it is injected with zero digests', () => {
+  it('L19 says nothing when it is injected with zero digests', () => {
     const log = withEvents(noAction(asciiBytes('SP800-155 Event\0')), noAction(asciiBytes('x'), 0xffff_ffff));
     expect(codesUnderHonestQuote(log)).toEqual([]);
   });
 
-  it('L13 is refused with a digest', () => {
+  it('L20 is refused with a digest', () => {
     const digests = [{ id: 11, bytes: new Uint8Array(32).fill(1) }];
     expect(codesUnderHonestQuote(withEvents({ ...noAction(asciiBytes('x')), digests }))).toEqual([
       'event-log-no-action-invalid',
@@ -189,21 +189,21 @@ describe('EV_NO_ACTION', () => {
       expect(codesUnderOwnQuote(writeLog([locality(value), ...bootEvents()]))).toEqual([]);
   });
 
-  it('L25 refuses a StartupLocality that the TPM did not have', () => {
+  it('L33 refuses a StartupLocality that the TPM did not have', () => {
     expect(codesUnderHonestQuote(writeLog([locality(3), ...bootEvents()]))).toEqual([
       'event-log-replay-mismatch',
     ]);
   });
 
   it.each<[string, WrittenEvent[]]>([
-    ['L25 refuses locality 1', [locality(1), ...bootEvents()]],
+    ['L33 refuses locality 1', [locality(1), ...bootEvents()]],
     [
-      'L25 refuses a longer StartupLocality',
+      'L33 refuses a longer StartupLocality',
       [noAction(concatBytes(asciiBytes('StartupLocality\0'), Uint8Array.of(3, 0))), ...bootEvents()],
     ],
-    ['L32 refuses two of them', [locality(3), locality(3), ...bootEvents()]],
-    ['L33 refuses one after PCR 0 was extended', [...bootEvents(), locality(0)]],
-    ['L25 refuses one in another PCR', [{ ...locality(3), pcr: 1 }, ...bootEvents()]],
+    ['L34 refuses two of them', [locality(3), locality(3), ...bootEvents()]],
+    ['L34 refuses one after PCR 0 was extended', [...bootEvents(), locality(0)]],
+    ['L33 refuses one in another PCR', [{ ...locality(3), pcr: 1 }, ...bootEvents()]],
   ])('%s', (_name, events) => {
     expect(codesUnderHonestQuote(writeLog(events))).toEqual(['event-log-malformed']);
   });
@@ -215,7 +215,7 @@ describe('types and data', () => {
   const isAction = ({ type }: WrittenEvent) => type === EVENT_TYPE.EV_EFI_ACTION;
   const forged = variableData('SecureBoot', Uint8Array.of(0));
 
-  it('L14 refuses a PCR 7 event relabelled to escape the rule for its type', () => {
+  it('L21 refuses a PCR 7 event relabelled to escape the rule for its type', () => {
     expect(
       codesUnderHonestQuote(
         replaced(isSecureBoot, { type: 0x0d, data: forged, hashed: bootEvents()[1]?.data ?? EMPTY }),
@@ -224,19 +224,19 @@ describe('types and data', () => {
   });
 
   it.each([EVENT_TYPE.EV_ACTION, EVENT_TYPE.EV_EFI_ACTION, EVENT_TYPE.EV_EFI_VARIABLE_AUTHORITY])(
-    'L14 refuses the Secure Boot configuration relabelled to type %i',
+    'L21 refuses the Secure Boot configuration relabelled to type %i',
     (type) => {
       expect(codesUnderHonestQuote(replaced(isSecureBoot, { type }))).toEqual(['event-log-type-unexpected']);
     },
   );
 
-  it('L14 refuses an authority relabelled to configuration', () => {
+  it('L21 refuses an authority relabelled to configuration', () => {
     const type = EVENT_TYPE.EV_EFI_VARIABLE_DRIVER_CONFIG;
     const isAuthority = (event: WrittenEvent) => event.type === EVENT_TYPE.EV_EFI_VARIABLE_AUTHORITY;
     expect(codesUnderHonestQuote(replaced(isAuthority, { type }))).toEqual(['event-log-type-unexpected']);
   });
 
-  it('L14 takes an authority before the separator when its db was measured before', () => {
+  it('L21 takes an authority before the separator when its db was measured before', () => {
     const db = { pcr: 7, data: variableData('db', new Uint8Array(40)) };
     const configuration = { ...db, type: EVENT_TYPE.EV_EFI_VARIABLE_DRIVER_CONFIG };
     const authority = { ...db, type: EVENT_TYPE.EV_EFI_VARIABLE_AUTHORITY };
@@ -252,12 +252,12 @@ describe('types and data', () => {
     EVENT_TYPE.EV_OMIT_BOOT_DEVICE_EVENTS,
     EVENT_TYPE.EV_EFI_BOOT_SERVICES_DRIVER,
     0x0d,
-  ])('L15 refuses PCR 4 events relabelled to type %i', (type) => {
+  ])('L22 refuses PCR 4 events relabelled to type %i', (type) => {
     expect(codesUnderHonestQuote(replaced(isAction, { type }))).toEqual(['event-log-type-unexpected']);
     expect(codesUnderHonestQuote(replaced(isApplication, { type }))).toEqual(['event-log-type-unexpected']);
   });
 
-  it('L15 refuses an application relabelled to an action, and the other way round', () => {
+  it('L22 refuses an application relabelled to an action, and the other way round', () => {
     expect(codesUnderHonestQuote(replaced(isApplication, { type: EVENT_TYPE.EV_EFI_ACTION }))).toEqual([
       'event-log-data-mismatch',
     ]);
@@ -280,11 +280,11 @@ describe('types and data', () => {
       { hashed: asciiBytes('x') },
       ({ type }) => type === EVENT_TYPE.EV_EFI_VARIABLE_AUTHORITY,
     ],
-  ])('L19 refuses data that is not what was hashed: %s', (_name, change, predicate) => {
+  ])('L26 refuses data that is not what was hashed: %s', (_name, change, predicate) => {
     expect(codesUnderOwnQuote(replaced(predicate, change))).toEqual(['event-log-data-mismatch']);
   });
 
-  it('L19 takes the two ways in which real firmware hashes variables', () => {
+  it('L26 takes the two ways in which real firmware hashes variables', () => {
     const content = Uint8Array.of(0, 0);
     const boot = replaced(({ type }) => type === EVENT_TYPE.EV_EFI_VARIABLE_BOOT, { hashed: content });
     expect(codesUnderOwnQuote(boot)).toEqual([]);
@@ -297,7 +297,7 @@ describe('types and data', () => {
   });
 
   it.each([EMPTY, new Uint8Array(40).fill(0xff), concatBytes(new Uint8Array(31), Uint8Array.of(9))])(
-    'L19 refuses a boot variable that is none (%#)',
+    'L26 refuses a boot variable that is none (%#)',
     (data) => {
       const change = { data, hashed: asciiBytes('x') };
       const log = replaced(({ type }) => type === EVENT_TYPE.EV_EFI_VARIABLE_BOOT, change);
@@ -305,7 +305,7 @@ describe('types and data', () => {
     },
   );
 
-  it('L20 takes an edited device path for what it is: hearsay', () => {
+  it('L27 takes an edited device path for what it is: hearsay', () => {
     const data = asciiBytes('https://elsewhere.example/evil.efi');
     expect(codesUnderHonestQuote(replaced(isApplication, { data }))).toEqual([]);
   });
@@ -320,30 +320,30 @@ describe('separators', () => {
     data,
   });
 
-  it('L16 refuses a second separator in a firmware PCR', () => {
+  it('L23 refuses a second separator in a firmware PCR', () => {
     expect(codesUnderOwnQuote(withEvents(separator(7, SEPARATOR_DATA)))).toEqual([
       'event-log-separator-duplicate',
     ]);
   });
 
-  it.each([0, 4, 7])('L17 refuses PCR %d without its separator', (pcr) => {
+  it.each([0, 4, 7])('L24 refuses PCR %d without its separator', (pcr) => {
     expect(codesUnderOwnQuote(without(isSeparator(pcr)))).toEqual(['event-log-separator-missing']);
   });
 
-  it('L17 takes a log that separates PCR 7 only, as some real firmware writes it', () => {
+  it('L24 takes a log that separates PCR 7 only, as some real firmware writes it', () => {
     const log = without(({ pcr, type }) => type === EVENT_TYPE.EV_SEPARATOR && pcr < 7);
     expect(codesUnderOwnQuote(log)).toEqual([]);
     const none = without(({ type }) => type === EVENT_TYPE.EV_SEPARATOR);
     expect(codesUnderOwnQuote(none)).toEqual(['event-log-separator-missing']);
   });
 
-  it('L18 refuses a separator that reports an error', () => {
+  it('L25 refuses a separator that reports an error', () => {
     expect(codesUnderOwnQuote(replaced(isSeparator(5), { data: Uint8Array.of(1, 0, 0, 0) }))).toEqual([
       'event-log-separator-invalid',
     ]);
   });
 
-  it('L18 takes both defined values, and refuses a hash of another', () => {
+  it('L25 takes both defined values, and refuses a hash of another', () => {
     expect(codesUnderOwnQuote(replaced(isSeparator(5), { data: new Uint8Array(4).fill(0xff) }))).toEqual([]);
     expect(codesUnderOwnQuote(replaced(isSeparator(5), { hashed: new Uint8Array(4).fill(0xff) }))).toEqual([
       'event-log-data-mismatch',
@@ -356,7 +356,7 @@ describe('separators', () => {
 });
 
 describe('what was quoted', () => {
-  it('L21 refuses reordered events', () => {
+  it('L28 refuses reordered events', () => {
     const events = bootEvents();
     const application = events.splice(
       events.findIndex(({ type }) => type === EVENT_TYPE.EV_EFI_BOOT_SERVICES_APPLICATION),
@@ -367,7 +367,7 @@ describe('what was quoted', () => {
     ]);
   });
 
-  it('L24 judges the quoted bank, not the others', () => {
+  it('L31 judges the quoted bank, not the others', () => {
     const banks = [hashOf(ALG.SHA1), SHA256];
     const wrongSha1 = bootEvents().map((event) =>
       writeEvent({
@@ -387,12 +387,12 @@ describe('what was quoted', () => {
     expect(codesUnderHonestQuote(wrongSha256)).toEqual(['event-log-replay-mismatch']);
   });
 
-  it('L36 refuses a log without the quoted bank', () => {
+  it('L32 refuses a log without the quoted bank', () => {
     const log = writeLog(bootEvents(), [hashOf(ALG.SHA1)]);
     expect(codesUnderHonestQuote(log)).toEqual(['event-log-bank-missing']);
   });
 
-  it('L28 refuses the log of another boot', () => {
+  it('refuses the log of another boot', () => {
     expect(codesUnderHonestQuote(withEvents(ipl('another command line')))).toEqual([
       'event-log-replay-mismatch',
     ]);

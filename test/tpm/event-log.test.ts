@@ -101,13 +101,13 @@ describe.skipIf(!existsSync(CORPORA))('logs of other projects', () => {
 });
 
 describe('event logs', () => {
-  it('L3 cost nothing when a length says 4 GiB', () => {
+  it('L5 cost nothing when a length says 4 GiB', () => {
     const bytes = Uint8Array.from(BOOT_LOG.subarray(0, 40));
     bytes.set(le32(0xffff_ffff), 28);
     expect(() => parseEventLog(bytes)).toThrow(expect.objectContaining({ code: 'truncated' }));
   });
 
-  it('L26 are refused past a limit before they are read', () => {
+  it('L35 are refused past a limit before they are read', () => {
     const limits = { maxBytes: BOOT_LOG.length - 1, maxEvents: 1000 };
     expect(() => parseEventLog(BOOT_LOG, limits)).toThrow(expect.objectContaining({ code: 'log-too-large' }));
     expect(() => parseEventLog(BOOT_LOG, { maxBytes: 1e6, maxEvents: 3 })).toThrow(
