@@ -210,6 +210,17 @@ describe.each(Object.entries(JSON_CALLS))('%s', (route, call) => {
     expectNothingStoredAndLoggedOnce();
   });
 
+  test('says in few words what is wrong, however long it is', async () => {
+    const long = 'k'.repeat(400);
+    const valid = JSON.stringify(await fresh()).slice(1);
+    for (const wrong of [`"${long}":1,`, `"${long}":1,"${long}":1,`, `"n":${'9'.repeat(400)},`]) {
+      const answer = await send(`{${wrong}${valid}`);
+      expectProblem(answer, wrong);
+      expect(answer.bytes.length + (world.logLines.at(-1) ?? '').length, wrong).toBeLessThan(1200);
+    }
+    expectNothingStoredAndLoggedOnce();
+  });
+
   test('refuses a body that is too large', async () => {
     const text = JSON.stringify(await fresh());
     const limit = route.endsWith('/metadata') ? 16 * 1024 * 1024 : 1024 * 1024;
@@ -347,4 +358,16 @@ describe('operators PUT /admin/v1/artifacts/:sha256', () => {
       socket.write(`${[...head, '', ''].join('\r\n')}${body}`);
     });
   }
+});
+
+test.each([
+  ['/v1/challenges', 1024],
+  ['/v1/enrolments', 128 * 1024],
+])('%s, which anybody may call, takes no body above its own limit', async (path, limit) => {
+  const answer = await node.client.call(path, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: Buffer.from(' '.repeat(limit + 1)),
+  });
+  expect([answer.status, answer.json.code]).toEqual([413, 'body-too-large']);
 });
