@@ -361,7 +361,7 @@ describe('operators PUT /admin/v1/artifacts/:sha256', () => {
 });
 
 test.each([
-  ['/v1/challenges', 1024],
+  ['/v1/challenges', 4096],
   ['/v1/enrolments', 128 * 1024],
 ])('%s, which anybody may call, takes no body above its own limit', async (path, limit) => {
   const answer = await node.client.call(path, {
