@@ -77,6 +77,9 @@ function internal(cause: unknown): Problem {
   return new Problem('internal', 'the request failed inside the server; its log says why', { cause });
 }
 
+/** The name of an unknown field is the client's: it is not sent back and logged by the megabyte. */
+const MAX_FIELD_LENGTH = 120;
+
 interface SchemaViolation {
   instancePath: string;
   keyword?: string;
@@ -87,7 +90,8 @@ interface SchemaViolation {
 function invalidField(violation: SchemaViolation | undefined, where: string, cause: Error): Problem {
   const name = violation?.params?.additionalProperty ?? violation?.params?.missingProperty;
   const parent = violation?.instancePath.slice(1).replaceAll('/', '.') ?? '';
-  const field = [where, parent, name].filter((part) => typeof part === 'string' && part !== '').join('.');
+  const path = [where, parent, name].filter((part) => typeof part === 'string' && part !== '').join('.');
+  const field = path.slice(0, MAX_FIELD_LENGTH);
   const detail = `${field}: ${violation?.message ?? 'is not valid'}`;
   return new Problem('request-invalid', detail, { members: { field }, cause });
 }

@@ -104,7 +104,7 @@ class Parser {
       if (this.text[this.position] !== '"') this.fail('expected a key');
       const key = this.string();
       if (FORBIDDEN_KEYS.has(key)) this.fail(`key ${JSON.stringify(key)} is not allowed`);
-      if (Object.hasOwn(out, key)) this.fail(`key ${JSON.stringify(key)} appears twice`);
+      if (Object.hasOwn(out, key)) this.fail(`key ${JSON.stringify(excerpt(key))} appears twice`);
       if (!this.accept(':')) this.fail('expected ":"');
       out[key] = this.value(depth + 1);
     } while (this.accept(','));
@@ -152,8 +152,10 @@ class Parser {
     const digits = this.match(NUMBER);
     if (!digits) this.fail('expected a value');
     const value = Number(digits);
-    if (!Number.isFinite(value) || Object.is(value, -0)) this.fail(`number ${digits} is not allowed`);
-    if (Number.isInteger(value) && !Number.isSafeInteger(value)) this.fail(`number ${digits} is past 2^53`);
+    if (!Number.isFinite(value) || Object.is(value, -0))
+      this.fail(`number ${excerpt(digits)} is not allowed`);
+    if (Number.isInteger(value) && !Number.isSafeInteger(value))
+      this.fail(`number ${excerpt(digits)} is past 2^53`);
     return value;
   }
 
@@ -185,4 +187,9 @@ class Parser {
   private fail(message: string): never {
     throw new StrictJsonError(`${message} (at character ${this.position})`);
   }
+}
+
+/** Messages are sent back and logged: a document must not decide how long they are. */
+function excerpt(text: string): string {
+  return text.length > 40 ? `${text.slice(0, 40)}…` : text;
 }

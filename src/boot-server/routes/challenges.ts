@@ -13,18 +13,24 @@ const Body = Type.Object(
   { additionalProperties: false },
 );
 
+const MAX_BODY_BYTES = 4096;
+
 /** Tells a node early what evidence could not change: unknown, not admitted, or nothing to boot. */
 export function registerChallengeRoutes(
   app: AgentsApp,
   on: { store: AttestationStore; challenges: ChallengeService; repository: RepositoryService },
 ): void {
-  app.post('/v1/challenges', { schema: { body: Body } }, async (request, reply) => {
-    const { akName, purpose } = request.body;
-    const node = requireEnrolled(await on.store.findNodeByAk(akName));
-    const published = on.repository.current();
-    if (published === undefined) throw new Problem('no-release', 'nothing has been published here yet');
-    chooseRelease(published.catalog, node.channel);
-    reply.header('cache-control', 'no-store');
-    return { challenge: await on.challenges.issue({ akName, purpose }) };
-  });
+  app.post(
+    '/v1/challenges',
+    { schema: { body: Body }, bodyLimit: MAX_BODY_BYTES },
+    async (request, reply) => {
+      const { akName, purpose } = request.body;
+      const node = requireEnrolled(await on.store.findNodeByAk(akName));
+      const published = on.repository.current();
+      if (published === undefined) throw new Problem('no-release', 'nothing has been published here yet');
+      chooseRelease(published.catalog, node.channel);
+      reply.header('cache-control', 'no-store');
+      return { challenge: await on.challenges.issue({ akName, purpose }) };
+    },
+  );
 }

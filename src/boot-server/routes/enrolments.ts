@@ -10,6 +10,8 @@ import { base64, decodeBase64, EnrolmentId, EvidenceBody, Sha256Hex } from './wi
 const closed = { additionalProperties: false };
 const MAX_PUBLIC_BYTES = 1024;
 const MAX_CERTIFICATE_BYTES = 8192;
+/** Eight EKs with the largest certificate, in base64, and some room. */
+const MAX_BEGIN_BYTES = 128 * 1024;
 const POLL_SECONDS = 15;
 
 const Hint = Type.String({ maxLength: 128, pattern: '^[\\x20-\\x7e]*$' });
@@ -56,25 +58,29 @@ const STATES = {
 } as const;
 
 export function registerEnrolmentRoutes(app: AgentsApp, on: { enrolments: EnrolmentService }): void {
-  app.post('/v1/enrolments', { schema: { body: BeginBody } }, async (request, reply) => {
-    const client = requireClientKey(clientCertificateOf(request));
-    const offered = await on.enrolments.begin({
-      eks: request.body.eks.map(decodeEk),
-      akPublic: decodeBase64('akPublic', request.body.akPublic),
-      untrustedHints: request.body.hints,
-      client,
-    });
-    reply.code(201).header('cache-control', 'no-store');
-    return {
-      id: offered.id,
-      challenge: offered.challenge,
-      credentials: offered.credentials.map((credential) => ({
-        ekFingerprint: credential.ekFingerprint,
-        credentialBlob: toBase64(credential.credentialBlob),
-        encryptedSecret: toBase64(credential.encryptedSecret),
-      })),
-    };
-  });
+  app.post(
+    '/v1/enrolments',
+    { schema: { body: BeginBody }, bodyLimit: MAX_BEGIN_BYTES },
+    async (request, reply) => {
+      const client = requireClientKey(clientCertificateOf(request));
+      const offered = await on.enrolments.begin({
+        eks: request.body.eks.map(decodeEk),
+        akPublic: decodeBase64('akPublic', request.body.akPublic),
+        untrustedHints: request.body.hints,
+        client,
+      });
+      reply.code(201).header('cache-control', 'no-store');
+      return {
+        id: offered.id,
+        challenge: offered.challenge,
+        credentials: offered.credentials.map((credential) => ({
+          ekFingerprint: credential.ekFingerprint,
+          credentialBlob: toBase64(credential.credentialBlob),
+          encryptedSecret: toBase64(credential.encryptedSecret),
+        })),
+      };
+    },
+  );
 
   app.post(
     '/v1/enrolments/:id/activation',
