@@ -95,6 +95,9 @@ program
   .description('whether a node that comes now could boot, and what is in the way')
   .action(async () => (await online()).showStatus(program.opts()));
 
+// A reader that has seen enough, as in `| head`, ends the command without a stack trace.
+process.stdout.on('error', () => process.exit(EXIT_FAILED));
+
 try {
   await program.parseAsync();
 } catch (error) {

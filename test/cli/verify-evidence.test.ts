@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { encodeEvidenceDocument } from '../../src/attestation/evidence-file.ts';
@@ -119,6 +120,19 @@ describe('boot-admin verify-evidence --jsonl', () => {
     for await (const line of readLines(inChunks(asciiBytes('abcdefgh\nij\n\nk'), 3), 4))
       lines.push(Buffer.from(line).toString());
     expect(lines).toEqual(['abcde', 'ij', '', 'k']);
+  });
+});
+
+describe('boot-admin in a pipe', () => {
+  it('ends quietly when the reader has seen enough', () => {
+    const command = '"$0" bin/boot-admin.mjs verify-evidence --jsonl - | head -n 1';
+    const input = 'x\n'.repeat(5000);
+    const { stdout, stderr } = spawnSync('sh', ['-c', command, process.execPath], {
+      input,
+      encoding: 'utf8',
+    });
+    expect(stdout.split('\n')).toHaveLength(2);
+    expect(stderr).toBe('');
   });
 });
 
