@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { Refusal } from './reasons.ts';
+import { isRocaKey } from './roca.ts';
 import type { TrustAnchors } from './trust-anchors.ts';
 import type { Certificate } from './x509.ts';
 
@@ -141,5 +142,7 @@ function publicKeyOf(issuer: Certificate): KeyObject {
       ? modulusLength !== undefined && modulusLength >= MIN_RSA_BITS
       : key.asymmetricKeyType === 'ec' && CURVES.includes(namedCurve);
   if (!strong) throw new Refusal('ek-certificate-signature-weak', `${issuer.subject}: its key is too weak`);
+  if (isRocaKey(key))
+    throw new Refusal('key-roca', `${issuer.subject}: its RSA modulus can be factored (CVE-2017-15361)`);
   return key;
 }

@@ -4,6 +4,7 @@ import { hasAttribute, type ObjectAttribute } from '../tpm/object-attributes.ts'
 import type { TpmPublic } from '../tpm/public-area.ts';
 import { toKeyObject } from '../tpm/public-key.ts';
 import { Refusal } from './reasons.ts';
+import { isRocaModulus } from './roca.ts';
 
 const REQUIRED: readonly ObjectAttribute[] = [
   'fixedTPM',
@@ -19,7 +20,7 @@ const RSA_EXPONENT = 65537;
  * What every template of the TCG EK Credential Profile (annex B) has in common: a restricted decryption
  * key that its TPM made and will never give away.
  *
- * @throws {Refusal} `ek-key-unsuitable` or `ek-key-weak`
+ * @throws {Refusal} `ek-key-unsuitable`, `ek-key-weak` or `key-roca`
  */
 export function verifyEkPublic(ekPublic: TpmPublic): void {
   const missing = REQUIRED.find((attribute) => !hasAttribute(ekPublic.attributes, attribute));
@@ -30,6 +31,8 @@ export function verifyEkPublic(ekPublic: TpmPublic): void {
   if (ekPublic.nameAlg.id === ALG.SHA1) throw new Refusal('ek-key-weak', 'EK: it is named by SHA-1');
   if (ekPublic.type === 'rsa' && (ekPublic.keyBits < MIN_RSA_BITS || ekPublic.exponent !== RSA_EXPONENT))
     throw new Refusal('ek-key-weak', `EK: RSA-${ekPublic.keyBits} with exponent ${ekPublic.exponent}`);
+  if (ekPublic.type === 'rsa' && isRocaModulus(ekPublic.modulus))
+    throw new Refusal('key-roca', 'EK: its RSA modulus can be factored (CVE-2017-15361)');
   requireUsableKey(ekPublic);
 }
 

@@ -121,6 +121,7 @@ export const REASONS = {
   'ek-certificate-key-mismatch': refuse('The EK certificate is for another key than the one presented.'),
   'ek-key-unsuitable': refuse('The endorsement key is not the restricted storage key that it must be.'),
   'ek-key-weak': refuse('The endorsement key is too short or has a weak exponent.'),
+  'key-roca': refuse('An RSA key can be factored (ROCA, CVE-2017-15361): the TPM or CA must get a new one.'),
   'ek-certificate-purpose': refuse('The certificate is not for an endorsement key (EKU 2.23.133.8.1).'),
   'ek-certificate-is-ca': refuse('A CA certificate was presented as an EK certificate.'),
   'ek-certificate-key-usage': refuse('Key usage of the EK certificate does not allow what an EK does.'),
