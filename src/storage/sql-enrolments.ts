@@ -91,11 +91,15 @@ export async function purgeEnrolments(tx: DatabaseTransaction, beforeSeconds: nu
     .execute();
 }
 
-/** The enrolment has led to a node: what it offered is gone, who asks for it later finds the node. */
+/**
+ * The enrolment has led to a node: what it offered is gone, who asks for it later finds the node. Earlier
+ * ones of the node are of boots that are over: a node that enrols without end leaves one.
+ */
 export async function concludeEnrolment(
   tx: DatabaseTransaction,
   { enrolmentId, nodeId }: { enrolmentId: string; nodeId: string },
 ): Promise<void> {
+  await tx.deleteFrom('enrolments').where('node_id', '=', nodeId).execute();
   await tx.updateTable('enrolments').set({ node_id: nodeId }).where('id', '=', enrolmentId).execute();
   await tx.deleteFrom('enrolment_credentials').where('enrolment_id', '=', enrolmentId).execute();
 }

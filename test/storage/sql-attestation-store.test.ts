@@ -270,6 +270,17 @@ test('evidence is kept for the latest verdicts of a node and let go for older on
   expect(boots.filter((each) => each.evidenceDocument !== undefined)).toHaveLength(20);
 });
 
+test('E28 a node that enrols again is found by its latest enrolment, and the one before is forgotten', async () => {
+  const pending = node({ status: 'pending', admission: 'pending' });
+  const countersBefore = pending.counters;
+  await enrol({ node: pending });
+  const again = { enrolmentId: 'e9', challengeSha256: 'c9', node: pending };
+  expect(await enrol({ ...again, ...(countersBefore && { countersBefore }) })).toBe('committed');
+  const find = (enrolmentId: string) => store.findEnrolledNode({ enrolmentId, clientThumbprint: 't1' });
+  expect(await find('e9')).toMatchObject({ id: 'n1' });
+  expect(await find('e1')).toBeUndefined();
+});
+
 test('E28 of a node that enrols again and again only the latest evidence is kept', async () => {
   await enrol();
   for (let index = 0; index < 3; index += 1) await store.recordRefusal(verdict({ purpose: 'enrol' }));

@@ -53,6 +53,7 @@ const STATEMENTS = [
     node_id text references nodes (id)
   ) strict`,
   `create index enrolments_by_expiry on enrolments (expires_at)`,
+  `create index enrolments_by_node on enrolments (node_id)`,
   `create table enrolment_credentials (
     enrolment_id text not null references enrolments (id) on delete cascade,
     fingerprint text not null,
