@@ -3,28 +3,35 @@ import { isJsonObject, type JsonObject, parseStrictJson } from '../core/strict-j
 import { parseClaims } from './claims.ts';
 import type { EvidenceFields } from './evidence-fields.ts';
 import { computeExtraData } from './extra-data.ts';
+import { isPurpose, type Purpose } from './purpose.ts';
 import { type Finding, Refusal } from './reasons.ts';
 
 const MAX_JSON_BYTES = 64 * 1024;
 
 /**
  * Holds challenge and claims of an evidence file against the rest of it: both are bound by extraData, so
- * what they say of purpose, key and log must be so. Who signed the challenge is for the server to know.
+ * what they say of purpose, key and log must be so. The purpose that they name holds also where the document
+ * itself names none. Who signed the challenge is for the server to know.
  *
  * @throws {Refusal} `extra-data-mismatch`
  */
-export function checkBinding(fields: EvidenceFields, akName: string): Finding[] {
-  if (fields.binding === undefined) return [];
+export function checkBinding(
+  fields: EvidenceFields,
+  akName: string,
+): { findings: Finding[]; purpose: Purpose | undefined } {
+  if (fields.binding === undefined) return { findings: [], purpose: fields.purpose };
   if (!bytesEqual(computeExtraData(fields.binding), fields.expectedExtraData))
     throw new Refusal('extra-data-mismatch', 'expectedExtraData: not what challenge and claims give');
   const challenge = challengePayload(fields.binding.challenge);
   const claims = jsonObject(fields.binding.claims);
-  return [
+  const findings = [
     ...checkPurposes([fields.purpose, challenge.purpose, claims.purpose]),
     ...checkAk(challenge.akName, akName),
     ...checkLogHash(claims.eventLogSha256, fields.eventLog),
     ...readabilityNotes(fields.binding.claims),
   ];
+  const asked = [fields.purpose, challenge.purpose, claims.purpose].find(isPurpose);
+  return { findings, purpose: asked };
 }
 
 function checkPurposes(claimed: readonly unknown[]): Finding[] {

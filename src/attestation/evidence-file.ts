@@ -87,9 +87,9 @@ function decode(input: Uint8Array | string): EvidenceFields {
 }
 
 function verifyFields(fields: EvidenceFields): VerdictDocument {
-  const { expectedExtraData, policy, purpose, session, previous, ...untrustedEvidence } = fields;
+  const { expectedExtraData, policy, session, previous, ...untrustedEvidence } = fields;
   const ak = loadAttestationKey(fields.akPublic);
-  const bindingFindings = checkBinding(fields, ak.name);
+  const { findings: bindingFindings, purpose } = checkBinding(fields, ak.name);
   const outcome = verifyEvidence({
     ak,
     expectedExtraData,

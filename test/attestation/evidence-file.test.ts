@@ -217,6 +217,11 @@ describe('challenge and claims in an evidence file', () => {
     expect(codesBound({}, { purpose: 'health' })).toEqual(['purpose-mismatch']);
   });
 
+  it('P4 bring their purpose and its PCR 14 rule where the document names none', () => {
+    const { purpose: _, ...nameless } = bound(jws({ purpose: 'health', akName }), utf8Bytes('{}'));
+    expect(codesOf(verifyEvidenceDocument(encodeEvidenceDocument(nameless)))).toEqual(['session-missing']);
+  });
+
   it('Q2 are refused when the challenge was for another key', () => {
     expect(codesBound({ akName: `000b${'00'.repeat(32)}` }, {})).toEqual(['ak-mismatch']);
   });
