@@ -1,26 +1,22 @@
-import { verifyAkTemplate } from '../../attestation/ak.ts';
 import type { Appraisal } from '../../attestation/appraisal.ts';
-import { loadAttestationKey } from '../../attestation/attestation-key.ts';
 import type {
   AttestationStore,
   ChallengeRecord,
   EnrolmentRecord,
   PendingCredential,
 } from '../../attestation/attestation-store.ts';
-import { type Facts, type NodeRecord, nodeIdOf } from '../../attestation/node.ts';
-import { Refusal } from '../../attestation/reasons.ts';
+import type { Facts, NodeRecord } from '../../attestation/node.ts';
 import { bytesEqual, fromHex, sha256, toHex } from '../../core/bytes.ts';
 import { type Clock, secondsOf } from '../../core/clock.ts';
 import type { RandomSource } from '../../core/random.ts';
 import { type Credential, makeCredential } from '../../tpm/credential.ts';
-import { TpmFormatError } from '../../tpm/errors.ts';
-import { computeName } from '../../tpm/name.ts';
-import { parseTpm2bPublic, type TpmPublic } from '../../tpm/public-area.ts';
 import { Problem } from '../problems.ts';
 import type { ChallengeService } from './challenges.ts';
 import type { ClientKey } from './client-key.ts';
-import type { EkExaminer, ExaminedEk, PresentedEk } from './ek-examiner.ts';
+import type { EkExaminer, ExaminedEk } from './ek-examiner.ts';
+import { createNodeDrafter } from './enrolled-node.ts';
 import { type Appraiser, findChallenge, requirePurpose, type Submission } from './evidence.ts';
+import { examineKeys, type PresentedKeys } from './presented-keys.ts';
 import { evidenceProblem, spentChallenge, verdictRecord } from './verdicts.ts';
 
 const ENROLMENT_ID_BYTES = 16;
@@ -33,10 +29,7 @@ const SECRET_BYTES = 32;
 const MAX_OPEN_TO_STRANGERS = 2000;
 const MAX_OPEN_TO_EXPECTED = 20_000;
 
-export interface EnrolmentRequest {
-  eks: readonly PresentedEk[];
-  /** TPM2B_PUBLIC. */
-  akPublic: Uint8Array;
+export interface EnrolmentRequest extends PresentedKeys {
   untrustedHints: Readonly<Record<string, string>>;
   client: ClientKey;
 }
@@ -81,6 +74,8 @@ export function createEnrolmentService(on: {
   clock: Clock;
   random: RandomSource;
 }): EnrolmentService {
+  const draftNode = createNodeDrafter(on);
+
   async function isExpected(eks: readonly ExaminedEk[]): Promise<boolean> {
     for (const { fingerprint } of eks)
       if ((await on.store.findListedEk(fingerprint)) ?? (await on.store.findNodeByEk(fingerprint)))
@@ -132,37 +127,6 @@ export function createEnrolmentService(on: {
     return { pending, offer: { ekFingerprint: ek.fingerprint, ...credential } };
   }
 
-  /** Identity and admission are two facts; being certified admits nobody (P14). */
-  async function standingOf(enrolment: EnrolmentRecord, known: NodeRecord | undefined) {
-    if (known?.status === 'enrolled')
-      return { status: known.status, admission: known.admission, channel: known.channel } as const;
-    for (const { fingerprint } of enrolment.credentials) {
-      const listed = await on.store.findListedEk(fingerprint);
-      if (listed) return { status: 'enrolled', admission: 'listed', channel: listed.channel } as const;
-    }
-    return { status: 'pending', admission: 'pending', channel: on.defaultChannel } as const;
-  }
-
-  async function nodeOf(
-    enrolment: EnrolmentRecord,
-    known: NodeRecord | undefined,
-    accepted: NonNullable<Appraisal['accepted']>,
-  ): Promise<NodeRecord> {
-    const nowSeconds = secondsOf(on.clock);
-    return {
-      id: known?.id ?? nodeIdOf(firstOf(enrolment.credentials).fingerprint),
-      ...(await standingOf(enrolment, known)),
-      identity: identityOf(enrolment, known),
-      akPublic: enrolment.akPublic,
-      akName: enrolment.akName,
-      ekFingerprints: enrolment.credentials.map((credential) => credential.fingerprint),
-      untrustedHints: enrolment.untrustedHints,
-      counters: accepted.counters,
-      createdAtSeconds: known?.createdAtSeconds ?? nowSeconds,
-      lastVerdictAtSeconds: nowSeconds,
-    };
-  }
-
   async function decide(enrolment: EnrolmentRecord, answer: ActivationAnswer) {
     requireSecrets(enrolment, answer);
     const challenge = await findChallenge(on.store, answer.evidence);
@@ -187,7 +151,12 @@ export function createEnrolmentService(on: {
       challenge,
       appraisal,
       evidenceDocument,
-      node: await nodeOf(enrolment, known, appraisal.accepted),
+      node: await draftNode({
+        enrolment,
+        known,
+        counters: appraisal.accepted.counters,
+        nowSeconds: secondsOf(on.clock),
+      }),
       countersBefore: known?.counters,
     };
   }
@@ -218,11 +187,7 @@ export function createEnrolmentService(on: {
 
   return {
     async begin(request) {
-      const akPublic = refuseAsEnrolment(() => examineAk(request.akPublic));
-      const eks = request.eks.map((ek) => refuseAsEnrolment(() => on.examineEk(ek)));
-      if (new Set(eks.map((ek) => ek.fingerprint)).size !== eks.length)
-        throw new Problem('enrolment-refused', 'the same endorsement key was presented twice');
-      const akName = computeName(akPublic);
+      const { akPublic, akName, eks } = examineKeys(request, on.examineEk);
       await refuseKnownConflicts(toHex(akName), eks);
       await refuseFlood(eks);
 
@@ -280,35 +245,4 @@ function requireSecrets(enrolment: EnrolmentRecord, answer: ActivationAnswer): v
       'activation-refused',
       'the TPM did not open the credential: EK and AK are not both in it',
     );
-}
-
-/** The structure, the template, and a point on its curve: what is stored here can be verified with later. */
-function examineAk(tpm2bPublic: Uint8Array): TpmPublic {
-  const akPublic = parseTpm2bPublic(tpm2bPublic);
-  verifyAkTemplate(akPublic);
-  loadAttestationKey(akPublic.raw);
-  return akPublic;
-}
-
-/** What was proven of these keys once stays proven: a certificate left out later takes nothing back. */
-function identityOf({ credentials }: EnrolmentRecord, known: NodeRecord | undefined): NodeRecord['identity'] {
-  const certified = credentials.every(({ identity }) => identity === 'certified');
-  return certified || known?.identity === 'certified' ? 'certified' : 'uncertified';
-}
-
-function refuseAsEnrolment<T>(examine: () => T): T {
-  try {
-    return examine();
-  } catch (cause) {
-    if (cause instanceof TpmFormatError) throw new Problem('request-invalid', cause.message, { cause });
-    if (!(cause instanceof Refusal)) throw cause;
-    const reasons = [cause.finding];
-    throw new Problem('enrolment-refused', cause.message, { members: { reasons }, cause });
-  }
-}
-
-function firstOf<T>(items: readonly T[]): T {
-  const [first] = items;
-  if (first === undefined) throw new Problem('request-invalid', 'at least one endorsement key is needed');
-  return first;
 }

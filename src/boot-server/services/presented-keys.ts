@@ -1,0 +1,50 @@
+import { verifyAkTemplate } from '../../attestation/ak.ts';
+import { loadAttestationKey } from '../../attestation/attestation-key.ts';
+import { Refusal } from '../../attestation/reasons.ts';
+import { TpmFormatError } from '../../tpm/errors.ts';
+import { computeName } from '../../tpm/name.ts';
+import { parseTpm2bPublic, type TpmPublic } from '../../tpm/public-area.ts';
+import { Problem } from '../problems.ts';
+import type { EkExaminer, ExaminedEk, PresentedEk } from './ek-examiner.ts';
+
+/** The keys of one TPM as a stranger presents them. */
+export interface PresentedKeys {
+  eks: readonly PresentedEk[];
+  /** TPM2B_PUBLIC. */
+  akPublic: Uint8Array;
+}
+
+export interface ExaminedKeys {
+  eks: readonly ExaminedEk[];
+  akPublic: TpmPublic;
+  /** Of the very bytes whose attributes were judged. */
+  akName: Uint8Array;
+}
+
+/** @throws {Problem} request-invalid for what is no key, enrolment-refused for a key that will not do */
+export function examineKeys(presented: PresentedKeys, examineEk: EkExaminer): ExaminedKeys {
+  const akPublic = refuseAsEnrolment(() => examineAk(presented.akPublic));
+  const eks = presented.eks.map((ek) => refuseAsEnrolment(() => examineEk(ek)));
+  if (new Set(eks.map((ek) => ek.fingerprint)).size !== eks.length)
+    throw new Problem('enrolment-refused', 'the same endorsement key was presented twice');
+  return { eks, akPublic, akName: computeName(akPublic) };
+}
+
+/** The structure, the template, and a point on its curve: what is stored here can be verified with later. */
+function examineAk(tpm2bPublic: Uint8Array): TpmPublic {
+  const akPublic = parseTpm2bPublic(tpm2bPublic);
+  verifyAkTemplate(akPublic);
+  loadAttestationKey(akPublic.raw);
+  return akPublic;
+}
+
+function refuseAsEnrolment<T>(examine: () => T): T {
+  try {
+    return examine();
+  } catch (cause) {
+    if (cause instanceof TpmFormatError) throw new Problem('request-invalid', cause.message, { cause });
+    if (!(cause instanceof Refusal)) throw cause;
+    const reasons = [cause.finding];
+    throw new Problem('enrolment-refused', cause.message, { members: { reasons }, cause });
+  }
+}
