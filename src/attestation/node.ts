@@ -47,6 +47,8 @@ export interface NodeRecord {
   status: NodeStatus;
   identity: Identity;
   admission: Admission;
+  /** Of the last accepted evidence. */
+  state?: PlatformState;
   /** TPMT_PUBLIC of the attestation key that was activated. */
   akPublic: Uint8Array;
   /** Hex TPM Name of the attestation key. */

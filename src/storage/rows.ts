@@ -22,6 +22,7 @@ export function toNode(row: Selectable<Schema['nodes']>, ekFingerprints: readonl
     status: row.status,
     identity: row.identity,
     admission: row.admission,
+    ...(row.state !== null && { state: row.state }),
     akPublic: row.ak_public,
     akName: row.ak_name,
     ekFingerprints,

@@ -1,5 +1,5 @@
 import type { Generated } from 'kysely';
-import type { Admission, Identity, NodeStatus } from '../attestation/node.ts';
+import type { Admission, Identity, NodeStatus, PlatformState } from '../attestation/node.ts';
 import type { Purpose } from '../attestation/purpose.ts';
 
 /** Rows as they are in the tables; times are Unix seconds, 64-bit TPM values decimal text. */
@@ -10,6 +10,7 @@ export interface Schema {
     status: NodeStatus;
     identity: Identity;
     admission: Admission;
+    state: PlatformState | null;
     ak_public: Uint8Array;
     ak_name: string;
     untrusted_hints: string;

@@ -79,7 +79,11 @@ async function advanceNode(
 ): Promise<'node-not-enrolled' | 'counters-moved' | undefined> {
   const updated = await tx
     .updateTable('nodes')
-    .set({ ...countersToColumns(counters?.now), last_verdict_at: verdict.atSeconds })
+    .set({
+      ...countersToColumns(counters?.now),
+      ...(verdict.facts && { state: verdict.facts.state }),
+      last_verdict_at: verdict.atSeconds,
+    })
     .where('id', '=', nodeId)
     .where('status', '=', 'enrolled')
     .$if(counters !== undefined, (query) => query.where(hasCounters(counters?.before)))

@@ -59,6 +59,7 @@ async function refreshNode(
       admission: node.admission,
       channel: node.channel,
       identity: node.identity,
+      state: node.state ?? null,
       untrusted_hints: toJsonColumn(node.untrustedHints),
       last_verdict_at: node.lastVerdictAtSeconds ?? null,
     })
@@ -79,6 +80,7 @@ function nodeToColumns(node: NodeRecord) {
     status: node.status,
     identity: node.identity,
     admission: node.admission,
+    state: node.state ?? null,
     ak_public: node.akPublic,
     ak_name: node.akName,
     untrusted_hints: toJsonColumn(node.untrustedHints),

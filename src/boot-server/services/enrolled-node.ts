@@ -1,12 +1,13 @@
+import type { Appraisal } from '../../attestation/appraisal.ts';
 import type { AttestationStore, EnrolmentRecord } from '../../attestation/attestation-store.ts';
-import { type NodeRecord, nodeIdOf, type TpmCounters } from '../../attestation/node.ts';
+import { type NodeRecord, nodeIdOf } from '../../attestation/node.ts';
 import { Problem } from '../problems.ts';
 
 /** The node that an enrolment leads to: a new one, or one that is known and enrols again. */
 export type NodeDrafter = (draft: {
   enrolment: EnrolmentRecord;
   known: NodeRecord | undefined;
-  counters: TpmCounters;
+  accepted: NonNullable<Appraisal['accepted']>;
   nowSeconds: number;
 }) => Promise<NodeRecord>;
 
@@ -22,7 +23,7 @@ export function createNodeDrafter(on: { store: AttestationStore; defaultChannel:
     return { status: 'pending', admission: 'pending', channel: on.defaultChannel } as const;
   }
 
-  return async ({ enrolment, known, counters, nowSeconds }) => ({
+  return async ({ enrolment, known, accepted, nowSeconds }) => ({
     id: known?.id ?? nodeIdOf(firstOf(enrolment.credentials).fingerprint),
     ...(await standingOf(enrolment, known)),
     identity: identityOf(enrolment, known),
@@ -30,7 +31,8 @@ export function createNodeDrafter(on: { store: AttestationStore; defaultChannel:
     akName: enrolment.akName,
     ekFingerprints: enrolment.credentials.map((credential) => credential.fingerprint),
     untrustedHints: enrolment.untrustedHints,
-    counters,
+    state: accepted.state,
+    counters: accepted.counters,
     createdAtSeconds: known?.createdAtSeconds ?? nowSeconds,
     lastVerdictAtSeconds: nowSeconds,
   });

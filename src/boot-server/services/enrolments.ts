@@ -154,7 +154,7 @@ export function createEnrolmentService(on: {
       node: await draftNode({
         enrolment,
         known,
-        counters: appraisal.accepted.counters,
+        accepted: appraisal.accepted,
         nowSeconds: secondsOf(on.clock),
       }),
       countersBefore: known?.counters,

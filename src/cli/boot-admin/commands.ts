@@ -13,8 +13,18 @@ const NODE_COLUMNS: readonly Column[] = [
   ['STATUS', (node) => node.status],
   ['IDENTITY', (node) => node.identity],
   ['ADMISSION', (node) => node.admission],
+  ['STATE', (node) => node.state],
   ['CHANNEL', (node) => node.channel],
   ['LAST VERDICT', (node) => formatTime(node.lastVerdictAt)],
+];
+
+const NODE_DETAILS: readonly Column[] = [
+  ...NODE_COLUMNS,
+  ['ENROLLED', (node) => formatTime(node.createdAt)],
+  ['EK', (node) => wordsOf(node.ekFingerprints)],
+  ['AK NAME', (node) => node.akName],
+  // What the machine says of itself; nothing was decided on it.
+  ['SAYS IT IS', (node) => wordsOf(node.hints)],
 ];
 
 const VERDICT_COLUMNS: readonly Column[] = [
@@ -23,6 +33,7 @@ const VERDICT_COLUMNS: readonly Column[] = [
   ['NODE', (verdict) => verdict.nodeId],
   ['PURPOSE', (verdict) => verdict.purpose],
   ['DECISION', (verdict) => verdict.verdict],
+  ['FACTS', (verdict) => wordsOf(verdict.facts) || undefined],
   ['REASONS', (verdict) => codesOf(verdict.reasons) || 'none'],
 ];
 
@@ -34,10 +45,9 @@ export async function listNodes(options: Options): Promise<void> {
 export async function showNode(options: Options, id: string): Promise<void> {
   const node = await call(options, { method: 'GET', path: nodePath(id) });
   if (options.output === 'json' || !isJsonObject(node)) return printJson(node);
-  const { verdicts, ...facts } = node;
-  for (const [name, value] of Object.entries(facts)) print(`${name.padEnd(16)}${printable(value)}`);
+  for (const [heading, cell] of NODE_DETAILS) print(`${heading.padEnd(16)}${printable(cell(node))}`);
   print('');
-  printRows(options, VERDICT_COLUMNS, verdicts);
+  printRows(options, VERDICT_COLUMNS, node.verdicts);
 }
 
 export async function changeNode(
@@ -97,6 +107,10 @@ export async function showGrantKey(options: Options): Promise<void> {
 export async function showStatus(options: Options): Promise<void> {
   await call(options, { method: 'GET', path: '/readyz' });
   print('ready: a node that comes now can boot');
+}
+
+function wordsOf(value: JsonValue | undefined): string {
+  return typeof value === 'object' && value !== null ? Object.values(value).map(String).join(', ') : '';
 }
 
 function nodePath(id: string): string {

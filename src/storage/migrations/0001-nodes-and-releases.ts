@@ -9,6 +9,7 @@ const STATEMENTS = [
     admission text not null check (admission in ('listed', 'token', 'approved', 'open', 'pending')),
     ak_public blob not null,
     ak_name text not null unique,
+    state text check (state in ('measured', 'self-reported', 'rom-asserted')),
     untrusted_hints text not null,
     reset_count integer,
     restart_count integer,

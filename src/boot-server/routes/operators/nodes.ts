@@ -89,6 +89,7 @@ function describeNode(node: NodeRecord) {
     status: node.status,
     identity: node.identity,
     admission: node.admission,
+    state: node.state ?? null,
     channel: node.channel,
     ekFingerprints: node.ekFingerprints,
     akName: node.akName,
