@@ -2,7 +2,8 @@ import { bytesEqual, sha256, toHex } from '../core/bytes.ts';
 import { messageOf } from '../core/errors.ts';
 import type { TpmPublic } from '../tpm/public-area.ts';
 import { toSpki } from '../tpm/public-key.ts';
-import { type EkPathOptions, findIssuers, verifyExtensions } from './ek-path.ts';
+import { type EkPathOptions, findPath } from './ek-path.ts';
+import { verifyLeafExtensions } from './ek-path-rules.ts';
 import { verifyEkPublic } from './ek-public.ts';
 import { unwrapNvCertificate } from './nv-certificate.ts';
 import { type Finding, Refusal } from './reasons.ts';
@@ -46,19 +47,19 @@ export function verifyEkCertificate(
   verifyEkPublic(input.ekPublic);
   const leaf = parseLeaf(unwrapNvCertificate(input.certificate));
   verifySameKey(leaf, input.ekPublic);
-  verifyExtensions(leaf);
+  verifyLeafExtensions(leaf);
   verifyPurpose(leaf, input.ekPublic);
   if (input.nowMs < leaf.notBeforeMs)
     throw new Refusal('ek-certificate-not-yet-valid', `EK certificate: valid from ${leaf.node.validFrom}`);
-  const issuers = findIssuers(leaf, input);
+  const path = findPath(leaf, input);
   const names = readTpmNames(leaf);
   return {
     fingerprint: ekFingerprint(input.ekPublic),
     ...names,
     certificate: leaf.der,
     certificateSha256: toHex(sha256(leaf.der)),
-    notes: [...expiryNotes(leaf, input.nowMs), ...nameNotes(names)],
-    chainSubjects: [leaf, ...issuers].map(({ subject }) => subject),
+    notes: [...expiryNotes(leaf, input.nowMs), ...nameNotes(names), ...path.notes],
+    chainSubjects: [leaf, ...path.issuers].map(({ subject }) => subject),
   };
 }
 
@@ -118,8 +119,11 @@ function verifyPurpose(
 }
 
 function readTpmNames(leaf: Certificate): Pick<VerifiedEk, 'manufacturer' | 'model' | 'version'> {
+  const attributes = leaf.alternativeNames.flatMap((name) =>
+    name.form === 'directory' ? name.name.attributes : [],
+  );
   const [manufacturer, model, version] = [TPM_MANUFACTURER, TPM_MODEL, TPM_VERSION].map((oid) => {
-    const values = leaf.alternativeNameAttributes.filter((attribute) => attribute.oid === oid);
+    const values = attributes.filter((attribute) => attribute.oid === oid);
     if (values.length > 1)
       throw new Refusal('ek-certificate-malformed', `EK certificate: attribute ${oid} appears twice`);
     return values[0]?.value;

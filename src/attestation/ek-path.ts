@@ -1,148 +1,89 @@
-import type { KeyObject } from 'node:crypto';
-import { Refusal } from './reasons.ts';
-import { isRocaKey } from './roca.ts';
-import type { TrustAnchors } from './trust-anchors.ts';
+import { type EkPathOptions, verifyIssuer, verifySignature } from './ek-path-rules.ts';
+import { type Finding, Refusal } from './reasons.ts';
 import type { Certificate } from './x509.ts';
+import { isSameName } from './x509-names.ts';
 
-export interface EkPathOptions {
-  anchors: TrustAnchors;
-  nowMs: number;
-  /** Real manufacturer intermediates expire long before their chips do: only if the operator says so. */
-  acceptExpiredIssuers?: boolean;
+export type { EkPathOptions };
+
+export interface VerifiedPath {
+  /** From the leaf's issuer to the root. */
+  issuers: readonly Certificate[];
+  notes: readonly Finding[];
 }
 
 const MAX_ISSUERS = 5;
-/** Cross-signs and equal names can multiply paths: a bound on work, far above any real hierarchy. */
+/** Cross-signs and equal names multiply paths: a bound on work, far above any real hierarchy. */
 const MAX_SIGNATURE_CHECKS = 64;
-const MIN_RSA_BITS = 2048;
-const CURVES: readonly (string | undefined)[] = ['prime256v1', 'secp384r1', 'secp521r1'];
-/** RSA PKCS#1 v1.5 and ECDSA, each with SHA-256, SHA-384, SHA-512. */
-const SIGNATURE_ALGORITHMS: readonly (string | undefined)[] = [
-  '1.2.840.113549.1.1.11',
-  '1.2.840.113549.1.1.12',
-  '1.2.840.113549.1.1.13',
-  '1.2.840.10045.4.3.2',
-  '1.2.840.10045.4.3.3',
-  '1.2.840.10045.4.3.4',
-];
-/** Policies (2.5.29.32) constrain nothing unless somebody requires one (RFC 5280, section 6.1.1), and we do not. */
-const UNDERSTOOD_EXTENSIONS: readonly string[] = [
-  '2.5.29.15',
-  '2.5.29.17',
-  '2.5.29.19',
-  '2.5.29.32',
-  '2.5.29.37',
-];
-const NAME_CONSTRAINTS = '2.5.29.30';
 
 /**
- * The issuers from `leaf` up to a root (RFC 5280, section 6.1, without revocation): depth first, never the
- * same certificate twice, bounded.
+ * The shortest valid path from `leaf` to a root: all paths are tried, short ones first, none through the same
+ * CA (name and key) twice, until the work is used up.
  *
- * @throws {Refusal} with the fault of the last candidate that failed, when there was one
+ * @throws {Refusal} with the fault of the path that came nearest
  */
-export function findIssuers(leaf: Certificate, options: EkPathOptions): Certificate[] {
+export function findPath(leaf: Certificate, options: EkPathOptions): VerifiedPath {
   if (options.anchors.roots.length === 0)
     throw new Refusal(
       'ek-trust-anchors-missing',
       'no root certificate of any TPM manufacturer is configured',
     );
-  const search: Search = { ...options, signatureChecks: 0, fault: undefined };
-  const issuers = climb(search, [leaf]);
-  if (issuers !== undefined) return issuers;
+  const search: Search = { options, signatureChecks: 0 };
+  let paths: PartialPath[] = [{ certificates: [leaf], notes: [] }];
+  for (let issuers = 1; issuers <= MAX_ISSUERS && paths.length > 0; issuers += 1) {
+    paths = paths.flatMap((path) => lengthen(search, path));
+    const complete = paths.find(({ certificates }) => options.anchors.roots.includes(lastOf(certificates)));
+    if (complete !== undefined) return { issuers: complete.certificates.slice(1), notes: complete.notes };
+  }
   throw (
-    search.fault ??
+    search.fault?.refusal ??
     new Refusal('ek-certificate-untrusted', `no accepted CA issued it; its issuer is ${leaf.issuer}`)
   );
 }
 
-/** The extension rules for any certificate of the path. */
-export function verifyExtensions({ extensions, subject }: Certificate): void {
-  const oids = extensions.map(({ oid }) => oid);
-  const twice = oids.find((oid, index) => oids.indexOf(oid) !== index);
-  if (twice !== undefined)
-    throw new Refusal('ek-certificate-extension', `${subject}: extension ${twice} appears twice`);
-  const unknown = extensions.find(
-    ({ oid, critical }) => oid === NAME_CONSTRAINTS || (critical && !UNDERSTOOD_EXTENSIONS.includes(oid)),
-  );
-  if (unknown !== undefined)
-    throw new Refusal('ek-certificate-extension', `${subject}: extension ${unknown.oid} is not understood`);
+interface PartialPath {
+  certificates: readonly [Certificate, ...Certificate[]];
+  notes: readonly Finding[];
 }
 
-interface Search extends EkPathOptions {
+interface Search {
+  options: EkPathOptions;
   signatureChecks: number;
-  fault: Refusal | undefined;
+  fault?: { refusal: Refusal; rank: number };
 }
 
-function climb(search: Search, path: readonly Certificate[]): Certificate[] | undefined {
-  const child = path.at(-1);
-  if (child === undefined || path.length > MAX_ISSUERS) return undefined;
-  for (const [pool, isEnd] of [
-    [search.anchors.roots, true],
-    [search.anchors.intermediates, false],
-  ] as const) {
-    for (const issuer of pool) {
-      if (path.includes(issuer) || !issuedBy(search, child, issuer, path.length - 1)) continue;
-      if (isEnd) return [issuer];
-      const above = climb(search, [...path, issuer]);
-      if (above !== undefined) return [issuer, ...above];
-    }
-  }
-  return undefined;
+function lengthen(search: Search, path: PartialPath): PartialPath[] {
+  const child = lastOf(path.certificates);
+  const { roots, intermediates } = search.options.anchors;
+  return [...roots, ...intermediates]
+    .filter(({ subjectName }) => isSameName(subjectName, child.issuerName))
+    .filter(({ authorityId }) => path.certificates.every((below) => below.authorityId !== authorityId))
+    .flatMap((issuer) => attempt(search, path, issuer));
 }
 
-function issuedBy(search: Search, child: Certificate, issuer: Certificate, issuersBelow: number): boolean {
-  if (!child.node.checkIssued(issuer.node)) return false;
+/** Faults rank by how near they came: a wrong signature lowest, then by length, and revocation above all. */
+function attempt(search: Search, path: PartialPath, issuer: Certificate): PartialPath[] {
+  let rank = 0;
   try {
-    verifyIssuer(search, issuer, issuersBelow);
-    verifyIssuance(search, child, issuer);
-    return true;
+    countSignatureCheck(search);
+    verifySignature(lastOf(path.certificates), issuer);
+    rank = path.certificates.length;
+    const note = verifyIssuer(path.certificates, issuer, search.options);
+    const notes = note === undefined ? path.notes : [...path.notes, note];
+    return [{ certificates: [...path.certificates, issuer], notes }];
   } catch (cause) {
     if (!(cause instanceof Refusal)) throw cause;
-    search.fault = cause;
-    return false;
+    if (cause.code === 'ek-certificate-revoked') rank = MAX_ISSUERS + 1;
+    if (search.fault === undefined || rank > search.fault.rank) search.fault = { refusal: cause, rank };
+    return [];
   }
 }
 
-function verifyIssuer(search: Search, issuer: Certificate, issuersBelow: number): void {
-  const name = issuer.subject;
-  const untrusted = (why: string) => new Refusal('ek-certificate-untrusted', `${name}: ${why}`);
-  verifyExtensions(issuer);
-  if (issuer.basicConstraints?.ca !== true) throw untrusted('it is not a CA certificate');
-  const { pathLength } = issuer.basicConstraints;
-  if (pathLength !== undefined && issuersBelow > pathLength)
-    throw untrusted(`its path length allows ${pathLength} CAs below it, there are ${issuersBelow}`);
-  if (issuer.keyUsage !== undefined && !issuer.keyUsage.keyCertSign)
-    throw untrusted('it may not sign certificates');
-  if (search.nowMs < issuer.notBeforeMs) throw untrusted('it is not valid yet');
-  if (search.nowMs > issuer.notAfterMs && search.acceptExpiredIssuers !== true)
-    throw untrusted('it has expired');
-}
-
-function verifyIssuance(search: Search, child: Certificate, issuer: Certificate): void {
-  const name = child.subject;
-  if (!SIGNATURE_ALGORITHMS.includes(child.node.signatureAlgorithmOid))
-    throw new Refusal(
-      'ek-certificate-signature-weak',
-      `${name}: signed with ${child.node.signatureAlgorithm}`,
-    );
-  const key = publicKeyOf(issuer);
-  search.signatureChecks += 1;
-  if (search.signatureChecks > MAX_SIGNATURE_CHECKS)
+function countSignatureCheck(search: Search): void {
+  if (search.signatureChecks === MAX_SIGNATURE_CHECKS)
     throw new Refusal('ek-certificate-untrusted', 'too many possible paths to a root');
-  if (!child.node.verify(key))
-    throw new Refusal('ek-certificate-untrusted', `${name}: not signed by ${issuer.subject}`);
+  search.signatureChecks += 1;
 }
 
-function publicKeyOf(issuer: Certificate): KeyObject {
-  const key = issuer.node.publicKey;
-  const { modulusLength, namedCurve } = key.asymmetricKeyDetails ?? {};
-  const strong =
-    key.asymmetricKeyType === 'rsa'
-      ? modulusLength !== undefined && modulusLength >= MIN_RSA_BITS
-      : key.asymmetricKeyType === 'ec' && CURVES.includes(namedCurve);
-  if (!strong) throw new Refusal('ek-certificate-signature-weak', `${issuer.subject}: its key is too weak`);
-  if (isRocaKey(key))
-    throw new Refusal('key-roca', `${issuer.subject}: its RSA modulus can be factored (CVE-2017-15361)`);
-  return key;
+function lastOf(certificates: PartialPath['certificates']): Certificate {
+  return certificates.at(-1) ?? certificates[0];
 }

@@ -133,9 +133,21 @@ export const REASONS = {
   ),
   'ek-certificate-not-yet-valid': refuse('The EK certificate is not valid yet.'),
   'ek-certificate-untrusted': refuse('No path leads from the EK certificate to an accepted manufacturer.'),
+  'ek-certificate-name-constraints': refuse(
+    'A name in the chain is outside what the CA above it may certify (name constraints).',
+  ),
+  'ek-certificate-revoked': refuse('The EK certificate, or a CA above it, is on the CRL of its issuer.'),
+  'ek-manufacturer-mismatch': refuse('The TPM reports another manufacturer than its EK certificate names.'),
+  'ek-revocation-unknown': refuse(
+    'Policy asks for a current CRL of every CA in the chain, and there is none of one of them.',
+  ),
   'ek-trust-anchors-missing': refuse('No TPM manufacturer is accepted: the list of trust anchors is empty.'),
   'ek-certificate-expired': note(
     'The EK certificate has expired, as many real ones have; its key has not changed.',
+  ),
+  'ek-crl-missing': note('There is no complete CRL of a CA in the chain: what it revoked is not known.'),
+  'ek-crl-expired': note(
+    'The CRL of a CA in the chain is past its nextUpdate: later revocations are not known.',
   ),
   'ek-certificate-no-tpm-model': note(
     'The EK certificate does not name manufacturer, model and version of the TPM.',

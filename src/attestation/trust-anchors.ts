@@ -1,5 +1,8 @@
 import { CodedError, messageOf } from '../core/errors.ts';
+import { isSignedBy, parseRevocationList, type UnverifiedRevocationList } from './crl.ts';
 import { type Certificate, parseCertificate } from './x509.ts';
+import { isSameName } from './x509-names.ts';
+import { splitPem } from './x509-pem.ts';
 
 export class TrustAnchorError extends CodedError<'trust-anchors-invalid'> {}
 
@@ -7,12 +10,16 @@ export class TrustAnchorError extends CodedError<'trust-anchors-invalid'> {}
 export interface TrustAnchors {
   roots: readonly Certificate[];
   intermediates: readonly Certificate[];
+  revocationLists: readonly RevocationList[];
 }
 
-export const NO_TRUST_ANCHORS: TrustAnchors = { roots: [], intermediates: [] };
+/** A CRL that one of the CAs beside it has signed. */
+export type RevocationList = Omit<UnverifiedRevocationList, 'signed' | 'signature'> & {
+  /** The CA's `Certificate.authorityId`: its name and its key. */
+  authorityId: string;
+};
 
-const PEM_BLOCK = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/g;
-const PEM_BEGIN = '-----BEGIN ';
+export const NO_TRUST_ANCHORS: TrustAnchors = { roots: [], intermediates: [], revocationLists: [] };
 
 /**
  * Reads one DER certificate or any number of PEM ones with text in between. What cannot be read is an
@@ -21,12 +28,7 @@ const PEM_BEGIN = '-----BEGIN ';
  * @throws {TrustAnchorError}
  */
 export function parseTrustAnchors(bundle: Uint8Array): TrustAnchors {
-  const certificates = splitBundle(bundle).map((der, index) => readCa(der, index));
-  const unique = [...new Map(certificates.map((ca) => [ca.node.fingerprint256, ca])).values()];
-  return {
-    roots: unique.filter(isSelfSigned),
-    intermediates: unique.filter((certificate) => !isSelfSigned(certificate)),
-  };
+  return mergeTrustAnchors(split(bundle, 'CERTIFICATE').map(readCa));
 }
 
 export function mergeTrustAnchors(all: readonly TrustAnchors[]): TrustAnchors {
@@ -36,25 +38,36 @@ export function mergeTrustAnchors(all: readonly TrustAnchors[]): TrustAnchors {
   return {
     roots: unique(all.flatMap(({ roots }) => roots)),
     intermediates: unique(all.flatMap(({ intermediates }) => intermediates)),
+    revocationLists: all.flatMap(({ revocationLists }) => revocationLists),
   };
 }
 
-function splitBundle(bundle: Uint8Array): Uint8Array[] {
-  if (bundle[0] === 0x30) return [bundle];
-  const text = Buffer.from(bundle).toString('latin1');
-  const blocks = [...text.matchAll(PEM_BLOCK)].map(([, body = '']) => Buffer.from(body, 'base64'));
-  const begun = text.split(PEM_BEGIN).length - 1;
-  if (blocks.length === 0 || blocks.length !== begun)
-    throw new TrustAnchorError('trust-anchors-invalid', `${begun} PEM blocks, ${blocks.length} certificates`);
-  return blocks;
+/**
+ * Adds CRLs, one in DER or any number in PEM. Each must be signed, with the key and in the name of a CA that
+ * is there and may sign CRLs: a list that nobody vouches for would only look like protection.
+ *
+ * @throws {TrustAnchorError}
+ */
+export function addRevocationLists(anchors: TrustAnchors, bundle: Uint8Array): TrustAnchors {
+  const added = split(bundle, 'X509 CRL').map((der, index) => readRevocationList(anchors, der, index));
+  return { ...anchors, revocationLists: [...anchors.revocationLists, ...added] };
 }
 
-function readCa(der: Uint8Array, index: number): Certificate {
+function split(bundle: Uint8Array, label: string): Uint8Array[] {
+  try {
+    return splitPem(bundle, label);
+  } catch (cause) {
+    throw new TrustAnchorError('trust-anchors-invalid', messageOf(cause), { cause });
+  }
+}
+
+function readCa(der: Uint8Array, index: number): TrustAnchors {
   try {
     const certificate = parseCertificate(der);
     if (certificate.basicConstraints?.ca !== true)
       throw new Error(`${certificate.subject} is no CA certificate`);
-    return certificate;
+    const pool = isSelfSigned(certificate) ? 'roots' : 'intermediates';
+    return { ...NO_TRUST_ANCHORS, [pool]: [certificate] };
   } catch (cause) {
     throw new TrustAnchorError('trust-anchors-invalid', `certificate ${index + 1}: ${messageOf(cause)}`, {
       cause,
@@ -62,6 +75,20 @@ function readCa(der: Uint8Array, index: number): Certificate {
   }
 }
 
-function isSelfSigned({ node }: Certificate): boolean {
-  return node.issuer === node.subject && node.verify(node.publicKey);
+function readRevocationList(anchors: TrustAnchors, der: Uint8Array, index: number): RevocationList {
+  try {
+    const { signed, signature, ...list } = parseRevocationList(der);
+    const signer = [...anchors.roots, ...anchors.intermediates]
+      .filter(({ subjectName }) => isSameName(subjectName, list.issuerName))
+      .filter(({ keyUsage }) => keyUsage?.crlSign !== false)
+      .find(({ subject, node }) => isSignedBy({ ...list, signed, signature }, subject, node.publicKey));
+    if (signer === undefined) throw new Error('signed by none of the CAs that are there and may sign CRLs');
+    return { ...list, authorityId: signer.authorityId };
+  } catch (cause) {
+    throw new TrustAnchorError('trust-anchors-invalid', `CRL ${index + 1}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+function isSelfSigned({ node, subjectName, issuerName }: Certificate): boolean {
+  return isSameName(subjectName, issuerName) && node.verify(node.publicKey);
 }

@@ -73,7 +73,10 @@ describe('EK certificates', () => {
       version: 'id:20191023',
       certificate,
       certificateSha256: toHex(sha256(certificate)),
-      notes: [],
+      notes: [
+        { code: 'ek-crl-missing', message: 'no CRL of CN=Intermediate' },
+        { code: 'ek-crl-missing', message: 'no CRL of CN=Root' },
+      ],
       chainSubjects: [expect.any(String), 'CN=Intermediate', 'CN=Root'],
     });
     expect(verify().fingerprint).toBe(ekFingerprint(ek.ekPublic));
@@ -110,7 +113,7 @@ describe('EK certificates', () => {
     const leaf = await issueEk(ek.publicKey, own);
     const input = { certificate: leaf, anchors: anchorsOf(own) };
     expect(codeOf(() => verify(input))).toBe('ek-certificate-untrusted');
-    expect(verify({ ...input, acceptExpiredIssuers: true }).notes).toEqual([]);
+    expect(verify({ ...input, acceptExpiredIssuers: true }).chainSubjects).toHaveLength(2);
   });
 
   it('E4 are accepted at the edge of the path length', async () => {
@@ -120,8 +123,8 @@ describe('EK certificates', () => {
   });
 
   it('are refused under an issuer with an extension that is not understood', async () => {
-    const nameConstraints = rawExtension('2.5.29.30', false, Uint8Array.of(0x30, 0x00));
-    const own = await createAuthority('Odd root', undefined, { extra: [nameConstraints] });
+    const policyConstraints = rawExtension('2.5.29.36', false, Uint8Array.of(0x30, 0x03, 0x80, 0x01, 0x00));
+    const own = await createAuthority('Odd root', undefined, { extra: [policyConstraints] });
     expect(await codeUnder([own])).toBe('ek-certificate-extension');
   });
 
@@ -136,7 +139,9 @@ describe('EK certificates', () => {
 
   it('E5 that have expired are accepted with a note, too early ones refused', async () => {
     const expired = await issueEk(ek.publicKey, intermediate, { notAfter: new Date('2024-01-01T00:00:00Z') });
-    expect(verify({ certificate: expired }).notes).toMatchObject([{ code: 'ek-certificate-expired' }]);
+    expect(verify({ certificate: expired }).notes).toContainEqual(
+      expect.objectContaining({ code: 'ek-certificate-expired' }),
+    );
     expect(await codeWith({ notBefore: new Date('2027-01-01T00:00:00Z') })).toBe(
       'ek-certificate-not-yet-valid',
     );
@@ -191,7 +196,9 @@ describe('EK certificates', () => {
 
   it('without the names of the TPM are accepted with a note', async () => {
     const bare = await issueEk(ek.publicKey, intermediate, { directoryName: 'CN=something else' });
-    expect(verify({ certificate: bare }).notes).toMatchObject([{ code: 'ek-certificate-no-tpm-model' }]);
+    expect(verify({ certificate: bare }).notes).toContainEqual(
+      expect.objectContaining({ code: 'ek-certificate-no-tpm-model' }),
+    );
     expect(await codeWith({ directoryName: `${TPM_NAME}, 2.23.133.2.1=id:FFFF` })).toBe(
       'ek-certificate-malformed',
     );
