@@ -1,5 +1,6 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { ChannelPolicy } from '../attestation/channel-policy.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { systemRandom } from '../core/random.ts';
 import { loadOrCreateServerKey } from '../signing/keys/server-key.ts';
@@ -30,7 +31,7 @@ import { createGrantService } from './services/grants.ts';
 import { startHousekeeping } from './services/housekeeping.ts';
 import { createReadinessService } from './services/readiness.ts';
 import { createRepositoryService } from './services/repository.ts';
-import { loadTlsFolder } from './tls/tls-folder.ts';
+import { loadTlsFolder, type TlsIdentity } from './tls/tls-folder.ts';
 import { loadTpmVendors } from './tpm-vendors.ts';
 
 export interface BootServer {
@@ -47,116 +48,121 @@ export async function startBootServer(on: {
   clock?: Clock;
 }): Promise<BootServer> {
   const { config, logger, clock = systemClock } = on;
-  const random = systemRandom;
-  await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
-  const anchors = await loadTpmVendors(config.tpmVendors);
-  const tls = await loadTlsFolder({
-    folder: join(config.dataDir, 'tls'),
-    publicHosts: config.publicHosts,
-    clock,
-  });
-  const grantKey = await loadOrCreateServerKey(join(config.dataDir, 'grant.key'));
-  const artifacts = await createArtifactStore({ folder: join(config.dataDir, 'artifacts') });
-  const database = await openDatabase(join(config.dataDir, 'state.db'));
-
-  const store = createSqlAttestationStore(database);
-  const repository = await createRepositoryService({
-    store: createSqlReleaseStore(database),
-    artifacts,
-    ...(config.trust.rootFile !== undefined && { pinnedRoot: await readFile(config.trust.rootFile) }),
-    clock,
-  });
-  const serverKeys = [tls.agents.spkiSha256];
-  const challenges = createChallengeService({
-    store,
-    grantKey,
-    serverKeys,
-    ttlSeconds: config.challengeTtlSeconds,
-    clock,
-    random,
-  });
-  const grants = createGrantService({ store, grantKey, ttlSeconds: config.grantTtlSeconds, clock, random });
-  const appraiser = createAppraiser({
-    repository,
-    serverKeys,
-    policy: {
-      eventLog: config.policy.eventLog,
-      secureBoot: config.policy.requireSecureBoot ? 'required' : 'optional',
-    },
-  });
-  const evidence = createEvidenceService({ store, repository, grants, appraiser, clock });
-  const enrolments = createEnrolmentService({
-    store,
-    challenges,
-    appraiser,
-    examineEk: createEkExaminer({ anchors, clock }),
-    defaultChannel: config.admission.channel,
-    ttlSeconds: config.challengeTtlSeconds,
-    clock,
-    random,
-  });
-  const readiness = createReadinessService({
-    repository,
-    grantKeyId: grantKey.keyId,
-    probeDatabase: async () => void (await store.countOpenEnrolments(0)),
-    clock,
-  });
-  const slices = createVerifiedSlices({ cacheBytes: config.limits.sliceCacheBytes });
-
-  const doorOptions = {
-    logger,
-    maxConnections: config.limits.maxConnections,
-    maxBodyBytes: config.limits.maxBodyBytes,
-  };
-  const firmware = createFirmwareDoor({ ...doorOptions, ...config.firmware, certificate: tls.firmware });
-  const agents = createAgentsDoor({ ...doorOptions, ...config.agents, certificate: tls.agents });
-  const operators = createOperatorsDoor({
-    ...doorOptions,
-    socket: { path: config.operators.socket, mode: config.operators.mode },
-  });
-
-  registerFirmwareRoutes(firmware.app, { repository, artifacts, slices });
-  registerHealthRoutes(agents.app, { readiness });
-  registerMetadataRoutes(agents.app, { repository });
-  registerChallengeRoutes(agents.app, { store, challenges, repository });
-  registerEnrolmentRoutes(agents.app, { enrolments });
-  registerEvidenceRoutes(agents.app, { evidence });
-  registerArtifactRoutes(agents.app, { repository, grants, artifacts, slices });
-  registerHealthRoutes(operators.app, { readiness });
-  registerNodeRoutes(operators.app, { store, clock });
-  registerEndorsementKeyRoutes(operators.app, { store, clock, maxBodyBytes: config.limits.maxBodyBytes });
-  registerVerdictRoutes(operators.app, { store });
-  registerReleaseRoutes(operators.app, {
-    artifacts,
-    repository,
-    grantKey,
-    maxArtifactBytes: config.limits.maxArtifactBytes,
-  });
-
-  const doors = [firmware, agents, operators];
-  const housekeeping = startHousekeeping({ store, clock, logger });
-  const ports = {
-    firmware: await firmware.listen(),
-    agents: await agents.listen(),
-  };
-  await operators.listen();
-  logger.info(
-    {
-      ...ports,
-      operators: config.operators.socket,
-      authority: tls.authority.path,
-      grantKeyId: grantKey.keyId,
-    },
-    'boot server is open',
-  );
+  const state = await openState(config, clock);
+  const services = createServices(state, config, clock);
+  const doors = createDoors(state.tls, config, logger);
+  registerRoutes(doors, { ...state, ...services, config, clock });
+  const housekeeping = startHousekeeping({ store: state.store, clock, logger });
+  const ports = { firmware: await doors.firmware.listen(), agents: await doors.agents.listen() };
+  await doors.operators.listen();
+  const { authority } = state.tls;
+  const { keyId: grantKeyId } = state.grantKey;
+  const operators = config.operators.socket;
+  logger.info({ ...ports, operators, authority: authority.path, grantKeyId }, 'boot server is open');
 
   return {
     ports,
     async stop() {
       housekeeping.stop();
-      await Promise.all(doors.map((door) => door.drain(config.drainSeconds)));
-      await database.destroy();
+      await Promise.all(Object.values(doors).map((door) => door.drain(config.drainSeconds)));
+      await state.database.destroy();
       logger.info({}, 'boot server has stopped');
     },
   };
+}
+
+/** Everything that lies on disk; what is missing is made on the first start, what is there is checked. */
+async function openState(config: Config, clock: Clock) {
+  const { dataDir, publicHosts, trust } = config;
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  const anchors = await loadTpmVendors(config.tpmVendors);
+  const tls = await loadTlsFolder({ folder: join(dataDir, 'tls'), publicHosts, clock });
+  const grantKey = await loadOrCreateServerKey(join(dataDir, 'grant.key'));
+  const artifacts = await createArtifactStore({ folder: join(dataDir, 'artifacts') });
+  const database = await openDatabase(join(dataDir, 'state.db'));
+  const repository = await createRepositoryService({
+    store: createSqlReleaseStore(database),
+    artifacts,
+    ...(trust.rootFile !== undefined && { pinnedRoot: await readFile(trust.rootFile) }),
+    clock,
+  });
+  return {
+    anchors,
+    tls,
+    grantKey,
+    artifacts,
+    database,
+    store: createSqlAttestationStore(database),
+    repository,
+  };
+}
+
+type State = Awaited<ReturnType<typeof openState>>;
+
+function createServices({ anchors, tls, grantKey, store, repository }: State, config: Config, clock: Clock) {
+  const random = systemRandom;
+  const serverKeys = [tls.agents.spkiSha256];
+  const ttlSeconds = config.challengeTtlSeconds;
+  const policy: ChannelPolicy = {
+    eventLog: config.policy.eventLog,
+    secureBoot: config.policy.requireSecureBoot ? 'required' : 'optional',
+  };
+  const challenges = createChallengeService({ store, grantKey, serverKeys, ttlSeconds, clock, random });
+  const grants = createGrantService({ store, grantKey, ttlSeconds: config.grantTtlSeconds, clock, random });
+  const appraiser = createAppraiser({ repository, serverKeys, policy });
+  return {
+    challenges,
+    grants,
+    evidence: createEvidenceService({ store, repository, grants, appraiser, clock }),
+    enrolments: createEnrolmentService({
+      store,
+      challenges,
+      appraiser,
+      examineEk: createEkExaminer({ anchors, clock }),
+      defaultChannel: config.admission.channel,
+      ttlSeconds,
+      clock,
+      random,
+    }),
+    readiness: createReadinessService({
+      repository,
+      grantKeyId: grantKey.keyId,
+      probeDatabase: async () => void (await store.countOpenEnrolments(0)),
+      clock,
+    }),
+    slices: createVerifiedSlices({ cacheBytes: config.limits.sliceCacheBytes }),
+  };
+}
+
+function createDoors(tls: TlsIdentity, config: Config, logger: Logger) {
+  const { maxConnections, maxBodyBytes } = config.limits;
+  const common = { logger, maxConnections, maxBodyBytes };
+  const { socket: path, mode } = config.operators;
+  return {
+    firmware: createFirmwareDoor({ ...common, ...config.firmware, certificate: tls.firmware }),
+    agents: createAgentsDoor({ ...common, ...config.agents, certificate: tls.agents }),
+    operators: createOperatorsDoor({ ...common, socket: { path, mode } }),
+  };
+}
+
+/** Who can reach what: a route is on exactly the door that it is registered on. */
+function registerRoutes(
+  { firmware, agents, operators }: ReturnType<typeof createDoors>,
+  on: State & ReturnType<typeof createServices> & { config: Config; clock: Clock },
+): void {
+  registerFirmwareRoutes(firmware.app, on);
+
+  registerHealthRoutes(agents.app, on);
+  registerMetadataRoutes(agents.app, on);
+  registerChallengeRoutes(agents.app, on);
+  registerEnrolmentRoutes(agents.app, on);
+  registerEvidenceRoutes(agents.app, on);
+  registerArtifactRoutes(agents.app, on);
+
+  const { maxBodyBytes, maxArtifactBytes } = on.config.limits;
+  registerHealthRoutes(operators.app, on);
+  registerNodeRoutes(operators.app, on);
+  registerEndorsementKeyRoutes(operators.app, { ...on, maxBodyBytes });
+  registerVerdictRoutes(operators.app, on);
+  registerReleaseRoutes(operators.app, { ...on, maxArtifactBytes });
 }
