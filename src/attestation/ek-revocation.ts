@@ -17,7 +17,9 @@ export function verifyRevocation(input: {
   requireRevocationLists?: boolean;
 }): Finding | undefined {
   const { subject, issuer, nowMs } = input;
-  const lists = input.anchors.revocationLists.filter(({ authorityId }) => authorityId === issuer.authorityId);
+  const lists = input.anchors.revocationLists.filter(({ authorityIds }) =>
+    authorityIds.includes(issuer.authorityId),
+  );
   if (lists.some(({ revoked }) => revoked.has(subject.serial)))
     throw new Refusal('ek-certificate-revoked', `${subject.subject}: revoked by ${issuer.subject}`);
   const complete = lists.filter(({ isComplete }) => isComplete);

@@ -15,8 +15,8 @@ export interface TrustAnchors {
 
 /** A CRL that one of the CAs beside it has signed. */
 export type RevocationList = Omit<UnverifiedRevocationList, 'signed' | 'signature'> & {
-  /** The CA's `Certificate.authorityId`: its name and its key. */
-  authorityId: string;
+  /** `Certificate.authorityId` of the CA that signed it, and of the same CA under its older and newer keys. */
+  authorityIds: readonly string[];
 };
 
 export const NO_TRUST_ANCHORS: TrustAnchors = { roots: [], intermediates: [], revocationLists: [] };
@@ -78,15 +78,23 @@ function readCa(der: Uint8Array, index: number): TrustAnchors {
 function readRevocationList(anchors: TrustAnchors, der: Uint8Array, index: number): RevocationList {
   try {
     const { signed, signature, ...list } = parseRevocationList(der);
-    const signer = [...anchors.roots, ...anchors.intermediates]
-      .filter(({ subjectName }) => isSameName(subjectName, list.issuerName))
+    const namesakes = [...anchors.roots, ...anchors.intermediates].filter(({ subjectName }) =>
+      isSameName(subjectName, list.issuerName),
+    );
+    const signer = namesakes
       .filter(({ keyUsage }) => keyUsage?.crlSign !== false)
       .find(({ subject, node }) => isSignedBy({ ...list, signed, signature }, subject, node.publicKey));
     if (signer === undefined) throw new Error('signed by none of the CAs that are there and may sign CRLs');
-    return { ...list, authorityId: signer.authorityId };
+    const same = namesakes.filter((ca) => isRenewalOf(ca, signer) || isRenewalOf(signer, ca));
+    return { ...list, authorityIds: [signer, ...same].map(({ authorityId }) => authorityId) };
   } catch (cause) {
     throw new TrustAnchorError('trust-anchors-invalid', `CRL ${index + 1}: ${messageOf(cause)}`, { cause });
   }
+}
+
+/** RFC 5280, section 3.2: a CA that changes its key certifies the one with the other, under its own name. */
+function isRenewalOf(one: Certificate, other: Certificate): boolean {
+  return isSameName(one.subjectName, one.issuerName) && one.node.verify(other.node.publicKey);
 }
 
 function isSelfSigned({ node, subjectName, issuerName }: Certificate): boolean {
