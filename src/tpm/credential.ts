@@ -1,6 +1,6 @@
 import { constants, createCipheriv, createECDH, createHmac, publicEncrypt } from 'node:crypto';
 import { asciiBytes, concatBytes, EMPTY } from '../core/bytes.ts';
-import { CodedError } from '../core/errors.ts';
+import { CodedError, messageOf } from '../core/errors.ts';
 import type { RandomSource } from '../core/random.ts';
 import { ALG } from './algorithms.ts';
 import { kdfa, kdfe } from './kdf.ts';
@@ -30,7 +30,8 @@ const ZERO_IV = new Uint8Array(16);
  * TPM2_MakeCredential in software (Part 1, section 24): only the TPM that holds the EK, and in it an
  * object with exactly this Name, gives `credential` back.
  *
- * @throws {CredentialError} when the EK is no storage key or the credential is longer than its name digest
+ * @throws {CredentialError} when the EK is no storage key or its numbers are none that a key can have, or
+ *   the credential is longer than its name digest
  */
 export function makeCredential(input: {
   ekPublic: TpmPublic;
@@ -42,10 +43,21 @@ export function makeCredential(input: {
   const symmetric = storageCipherOf(ekPublic);
   if (credential.length > ekPublic.nameAlg.size)
     throw new CredentialError('credential-too-long', `at most ${ekPublic.nameAlg.size} bytes fit this EK`);
-  const { seed, encryptedSeed } =
-    ekPublic.type === 'rsa' ? rsaSeed(ekPublic, LABEL, random) : eccSeed(ekPublic, LABEL, random);
+  const { seed, encryptedSeed } = makeSeed(ekPublic, random);
   const idObject = protect({ ekPublic, symmetric, seed, objectName, credential });
   return { credentialBlob: sized(idObject), encryptedSecret: sized(encryptedSeed) };
+}
+
+/** A key may be well-formed and still be one that OpenSSL cannot calculate with. */
+function makeSeed(ekPublic: TpmPublic, random: RandomSource): Seed {
+  try {
+    return ekPublic.type === 'rsa' ? rsaSeed(ekPublic, LABEL, random) : eccSeed(ekPublic, LABEL, random);
+  } catch (cause) {
+    if (cause instanceof CodedError) throw cause;
+    throw new CredentialError('ek-unsuitable', `nothing can be encrypted to the EK: ${messageOf(cause)}`, {
+      cause,
+    });
+  }
 }
 
 /** Part 1, annex B.10.4: OAEP under the EK's nameAlg, label with its NUL. */

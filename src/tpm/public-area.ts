@@ -131,6 +131,7 @@ function readRsa(reader: StructureReader): Pick<RsaPublic, 'keyBits' | 'exponent
   const modulus = reader.sized(keyBits / 8);
   if (modulus.length !== keyBits / 8 || (modulus[0] ?? 0) < 0x80)
     reader.invalid(`the modulus does not have ${keyBits} bits`);
+  if (((modulus.at(-1) ?? 0) & 1) === 0) reader.invalid('the modulus is even');
   return { keyBits, exponent, modulus };
 }
 

@@ -187,6 +187,14 @@ describe('makeCredential', () => {
       );
   });
 
+  it('refuses an EK that OpenSSL cannot calculate with, with a code of its own', () => {
+    const { ekPublic } = rsaEk();
+    const even = { ...ekPublic, modulus: new Uint8Array(256).fill(0xfe) } as RsaPublic;
+    expect(() => makeCredential({ ekPublic: even, objectName, credential, random: systemRandom })).toThrow(
+      expect.objectContaining({ code: 'ek-unsuitable', message: expect.stringContaining('nothing can be') }),
+    );
+  });
+
   it('refuses a credential longer than the name digest of the EK', () => {
     const { ekPublic } = rsaEk();
     expect(() =>

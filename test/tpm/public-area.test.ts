@@ -124,6 +124,22 @@ describe('TPMT_PUBLIC', () => {
     expect(['invalid-value', 'unsupported']).toContain(codeOf(bytes));
   });
 
+  it('refuses an even modulus, with which nothing can be encrypted', () => {
+    const rsa = (lastByte: number) =>
+      encodeTpmtPublic({
+        type: 'rsa',
+        nameAlg: SHA256,
+        attributes: AK_ATTRIBUTES,
+        authPolicy: EMPTY,
+        scheme: { id: ALG.NULL },
+        keyBits: 2048,
+        exponent: 65537,
+        modulus: new Uint8Array(256).fill(0xff).fill(lastByte, 255),
+      });
+    expect(codeOf(rsa(0xff))).toBe('accepted');
+    expect(codeOf(rsa(0xfe))).toBe('invalid-value');
+  });
+
   it('knows the three curves of EKs and AKs', () => {
     expect([3, 4, 5].map((id) => curveById(id)?.name)).toEqual(['P-256', 'P-384', 'P-521']);
     expect(curveById(2)).toBeUndefined();

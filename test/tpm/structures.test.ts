@@ -49,6 +49,7 @@ const rsaPublic = fc
   .map(([base, sym, schemeHash, keyBits, exponent, random]) => {
     const modulus = random.slice(0, keyBits / 8);
     modulus[0] = 0x80 | (modulus[0] ?? 0);
+    modulus[modulus.length - 1] = 1 | (modulus.at(-1) ?? 0);
     return withSymmetric(
       {
         type: 'rsa' as const,
