@@ -7,7 +7,7 @@ const PEM_BEGIN = '-----BEGIN ';
  * @throws {Error}
  */
 export function splitPem(bytes: Uint8Array, label: string): Uint8Array[] {
-  if (bytes[0] === 0x30) return [bytes];
+  if (bytes[0] === 0x30 && (bytes[1] ?? 0) >= 0x80) return [bytes]; // a SEQUENCE, not a text that starts with "0"
   const text = Buffer.from(bytes).toString('latin1');
   const pattern = new RegExp(`-----BEGIN ${label}-----([A-Za-z0-9+/=\\s]+)-----END ${label}-----`, 'g');
   const blocks = [...text.matchAll(pattern)].map(([, body = '']) => Buffer.from(body, 'base64'));

@@ -24,11 +24,16 @@ export async function readEkFile(file: string): Promise<EkEntry[]> {
   const bytes = await readFile(file).catch((cause: unknown) => {
     throw new CliError(`cannot read ${file}: ${messageOf(cause)}`, { cause });
   });
-  if (bytes[0] === 0x30) return [fromCertificate(bytes, file)];
+  if (isDer(bytes)) return [fromCertificate(bytes, file)];
   const text = bytes.toString('latin1');
   const pems = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g);
   if (pems !== null) return pems.map((pem) => fromCertificate(Buffer.from(pem), file));
   return fromLines(text, file);
+}
+
+/** A SEQUENCE with its length in a byte of its own: a fingerprint may start with the digit 0 (0x30) too. */
+function isDer(bytes: Uint8Array): boolean {
+  return bytes[0] === 0x30 && (bytes[1] ?? 0) >= 0x80;
 }
 
 function fromCertificate(bytes: Uint8Array, file: string): EkEntry {
