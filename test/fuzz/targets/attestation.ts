@@ -1,0 +1,145 @@
+import { createPublicKey } from 'node:crypto';
+import { parseClaims } from '../../../src/attestation/claims.ts';
+import { verifyEkPublic } from '../../../src/attestation/ek-public.ts';
+import { readEvidenceFields } from '../../../src/attestation/evidence-fields.ts';
+import {
+  encodeEvidenceDocument,
+  type VerdictDocument,
+  verifyEvidenceDocument,
+} from '../../../src/attestation/evidence-file.ts';
+import { parseEvidenceJson } from '../../../src/attestation/evidence-json.ts';
+import type { UntrustedFloor } from '../../../src/attestation/floor.ts';
+import { verifyEvidence } from '../../../src/attestation/verify.ts';
+import { toBase64, toHex, utf8Bytes } from '../../../src/core/bytes.ts';
+import { makeCredential } from '../../../src/tpm/credential.ts';
+import { computeName } from '../../../src/tpm/name.ts';
+import { encodeTpmsNvPublic, parseTpmsNvPublic } from '../../../src/tpm/nv-public.ts';
+import { parseTpmtPublic } from '../../../src/tpm/public-area.ts';
+import { createEk } from '../../attestation/certificate-maker.ts';
+import {
+  AK,
+  BOOT_LOG,
+  CHALLENGE,
+  CLAIMS,
+  EXTRA_DATA,
+  POLICY,
+  pcrsOf,
+  sealEvidence,
+  validInput,
+} from '../../attestation/evidence-fixture.ts';
+import { buildNvCertify, SHA256 } from '../../attestation/software-ak.ts';
+import { type FuzzTarget, Violation } from '../target.ts';
+
+export const ATTESTATION_TARGETS: readonly FuzzTarget[] = [
+  {
+    name: 'evidence-file',
+    format: 'json',
+    prepare: () => {
+      const seeds = evidenceFiles();
+      const signed = new Set(seeds.map((seed) => attestOf(seed)));
+      return { seeds, examine: (input) => examineEvidenceFile(input, signed) };
+    },
+  },
+  {
+    // Signed by the right key whatever it says: the rules behind the signature get to see it.
+    name: 'signed-quote',
+    format: 'bytes',
+    prepare: () => ({
+      seeds: [sealEvidence({ pcrs: pcrsOf(BOOT_LOG) }).attest],
+      examine: (attest) => {
+        const evidence = sealEvidence({ log: BOOT_LOG, pcrs: pcrsOf(BOOT_LOG) });
+        const untrustedEvidence = { ...evidence, attest, signature: AK.sign(attest) };
+        return verifyEvidence(validInput({ untrustedEvidence }));
+      },
+    }),
+  },
+  {
+    name: 'claims',
+    format: 'json',
+    prepare: () => ({ seeds: [claims()], examine: parseClaims }),
+  },
+  {
+    name: 'ek-public',
+    format: 'bytes',
+    prepare: async () => ({
+      seeds: [(await createEk()).ekPublic.raw],
+      examine: (input) => {
+        const ekPublic = parseTpmtPublic(input);
+        verifyEkPublic(ekPublic);
+        makeCredential({
+          ekPublic,
+          objectName: new Uint8Array(34),
+          credential: new Uint8Array(32),
+          random: (length) => new Uint8Array(length).fill(1),
+        });
+        return ekPublic;
+      },
+    }),
+  },
+];
+
+function evidenceFiles(): Uint8Array[] {
+  const pcrs = pcrsOf(BOOT_LOG);
+  const evidence = sealEvidence({ log: BOOT_LOG, pcrs });
+  const fields = {
+    akPublic: AK.publicBytes,
+    expectedExtraData: EXTRA_DATA,
+    ...evidence,
+    policy: POLICY,
+  };
+  const previous = { clock: 1n, resetCount: 7, restartCount: 2, firmwareVersion: 1n };
+  const session = { releaseDigest: new Uint8Array(32), resetCount: 7, restartCount: 2 };
+  return [
+    encodeEvidenceDocument(fields),
+    encodeEvidenceDocument({ ...fields, floor: certifiedFloor() }),
+    encodeEvidenceDocument({ ...fields, binding: { challenge: CHALLENGE, claims: CLAIMS }, previous }),
+    encodeEvidenceDocument({
+      ...fields,
+      purpose: 'health',
+      session,
+      policy: { ...POLICY, referenceValues: [{ pcr: 4, accepted: [pcrs.get(4) ?? new Uint8Array(32)] }] },
+    }),
+  ].map(utf8Bytes);
+}
+
+function certifiedFloor(): UntrustedFloor {
+  const contents = new Uint8Array(64).fill(1);
+  const nvPublic = encodeTpmsNvPublic({
+    nvIndex: 0x0180_0001,
+    nameAlg: SHA256,
+    attributes: 0x2004_0004,
+    authPolicy: new Uint8Array(32),
+    dataSize: contents.length,
+  });
+  const indexName = computeName(parseTpmsNvPublic(nvPublic));
+  const attest = buildNvCertify({ extraData: EXTRA_DATA, indexName, contents });
+  return { nvPublic, attest, signature: AK.sign(attest), contents };
+}
+
+/** Nothing is accepted that our AK did not sign, and no verdict is a crash in disguise. */
+function examineEvidenceFile(input: Uint8Array, signed: ReadonlySet<string>): VerdictDocument {
+  const verdict = verifyEvidenceDocument(input);
+  const crash = verdict.reasons.find(({ code }) => code === 'verification-failed');
+  if (crash !== undefined) throw new Violation(`verification failed: ${crash.message}`);
+  if (verdict.verdict === 'accept' && !signed.has(attestOf(input)))
+    throw new Violation('a quote is accepted that was never signed');
+  return verdict;
+}
+
+function attestOf(document: Uint8Array): string {
+  return toHex(readEvidenceFields(parseEvidenceJson(document)).attest);
+}
+
+function claims(): Uint8Array {
+  const ephemeralKey = createPublicKey(AK.privateKey).export({ type: 'spki', format: 'der' });
+  return utf8Bytes(
+    JSON.stringify({
+      purpose: 'boot',
+      serverKey: 'aa'.repeat(32),
+      ekFingerprint: 'bb'.repeat(32),
+      ephemeralKey: toBase64(ephemeralKey),
+      eventLogSha256: 'cc'.repeat(32),
+      stage0Build: 7,
+    }),
+  );
+}

@@ -1,0 +1,82 @@
+import { asciiBytes } from '../../../src/core/bytes.ts';
+import { ALG } from '../../../src/tpm/algorithms.ts';
+import { EVENT_LOG_LIMITS, parseEventLog } from '../../../src/tpm/event-log.ts';
+import { replayEventLog } from '../../../src/tpm/event-log-replay.ts';
+import { EVENT_TYPE } from '../../../src/tpm/event-types.ts';
+import { parseSha1EventLog } from '../../../src/tpm/sha1-event-log.ts';
+import { uefiVariableContent, uefiVariableName } from '../../../src/tpm/uefi-variable-data.ts';
+import {
+  bootEvents,
+  le32,
+  variableData,
+  type WrittenEvent,
+  writeLog,
+} from '../../attestation/event-log-writer.ts';
+import { BOOT_LOG, verdictOnLog } from '../../attestation/evidence-fixture.ts';
+import { hashOf, SHA256 } from '../../attestation/software-ak.ts';
+import { corpusFiles } from '../corpora.ts';
+import type { FuzzTarget } from '../target.ts';
+
+const LOCALITY: WrittenEvent = {
+  pcr: 0,
+  type: EVENT_TYPE.EV_NO_ACTION,
+  data: asciiBytes('StartupLocality\0\u0003'),
+};
+
+export const EVENT_LOG_TARGETS: readonly FuzzTarget[] = [
+  {
+    name: 'event-log',
+    format: 'bytes',
+    prepare: () => ({
+      seeds: [...writtenLogs(), ...corpusLogs()],
+      examine: (input) => {
+        const log = parseEventLog(input);
+        return { log, banks: replayEventLog(log) };
+      },
+    }),
+  },
+  {
+    name: 'sha1-event-log',
+    format: 'bytes',
+    prepare: () => ({
+      seeds: [sha1Log()],
+      examine: (input) => {
+        const log = parseSha1EventLog(input, EVENT_LOG_LIMITS);
+        return { log, banks: replayEventLog(log) };
+      },
+    }),
+  },
+  {
+    // The quote says whatever the log does, so that every rule for logs gets to see it.
+    name: 'event-log-appraisal',
+    format: 'bytes',
+    prepare: () => ({ seeds: writtenLogs(), examine: (input) => verdictOnLog(input) }),
+  },
+  {
+    name: 'uefi-variable-data',
+    format: 'bytes',
+    prepare: () => ({
+      seeds: [variableData('SecureBoot', Uint8Array.of(1)), variableData('', new Uint8Array(0))],
+      examine: (input) => ({ name: uefiVariableName(input), content: uefiVariableContent(input) }),
+    }),
+  },
+];
+
+function writtenLogs(): Uint8Array[] {
+  const banks = [hashOf(ALG.SHA1), SHA256, hashOf(ALG.SHA384)];
+  return [BOOT_LOG, writeLog([LOCALITY, ...bootEvents()], banks)];
+}
+
+function corpusLogs(): Uint8Array[] {
+  return [
+    ...corpusFiles('google/go-tpm-tools/internal/test/eventlogs', '.bin'),
+    ...corpusFiles('tpm2-software/tpm2-tools/test/integration/fixtures', '.bin'),
+  ];
+}
+
+function sha1Log(): Uint8Array {
+  const events = bootEvents().map(({ pcr, type, data }) =>
+    Buffer.concat([le32(pcr), le32(type), new Uint8Array(20).fill(pcr), le32(data.length), data]),
+  );
+  return Buffer.concat(events);
+}
