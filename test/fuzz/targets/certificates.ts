@@ -1,8 +1,17 @@
+import { X509CrlGenerator } from '@peculiar/x509';
+import { parseRevocationList } from '../../../src/attestation/crl.ts';
 import { verifyEkCertificate } from '../../../src/attestation/ek-certificate.ts';
 import { unwrapNvCertificate } from '../../../src/attestation/nv-certificate.ts';
 import { mergeTrustAnchors, parseTrustAnchors } from '../../../src/attestation/trust-anchors.ts';
 import { concatBytes, toBase64, utf8Bytes } from '../../../src/core/bytes.ts';
-import { createAuthority, createEk, issueEk, NOW_MS } from '../../attestation/certificate-maker.ts';
+import {
+  createAuthority,
+  createEk,
+  issueEk,
+  NOT_AFTER,
+  NOT_BEFORE,
+  NOW_MS,
+} from '../../attestation/certificate-maker.ts';
 import { corpusFiles } from '../corpora.ts';
 import { type FuzzTarget, requireSame } from '../target.ts';
 
@@ -55,7 +64,31 @@ export const CERTIFICATE_TARGETS: readonly FuzzTarget[] = [
       };
     },
   },
+  {
+    name: 'revocation-list',
+    format: 'bytes',
+    prepare: async () => ({
+      seeds: [
+        await createRevocationList(),
+        ...corpusFiles('wbond/certvalidator/tests/fixtures/nist_pkits/crls', '.crl'),
+      ],
+      examine: parseRevocationList,
+    }),
+  },
 ];
+
+async function createRevocationList(): Promise<Uint8Array> {
+  const { name, keys } = await createAuthority('Root');
+  const list = await X509CrlGenerator.create({
+    issuer: `CN=${name}`,
+    thisUpdate: NOT_BEFORE,
+    nextUpdate: NOT_AFTER,
+    entries: [{ serialNumber: '0a', revocationDate: NOT_BEFORE }],
+    signingAlgorithm: { name: 'ECDSA', hash: 'SHA-256' },
+    signingKey: keys.privateKey,
+  });
+  return new Uint8Array(list.rawData);
+}
 
 async function createHierarchy() {
   const root = await createAuthority('Root');
