@@ -42,8 +42,9 @@ const REMOVE_FROM_CRL = 8;
 /** @throws {DerError} also for indirect CRLs: they list certificates of other CAs, and we don't read them */
 export function parseRevocationList(der: Uint8Array): UnverifiedRevocationList {
   const [signed, algorithm, signature, ...more] = sequenceOf(der);
-  const fields = childrenOf(expectTag(signed, TAG.sequence));
-  if (signed === undefined || more.length > 0) throw new DerError('not a CertificateList');
+  if (more.length > 0) throw new DerError('more than a CertificateList has');
+  const tbs = expectTag(signed, TAG.sequence);
+  const fields = childrenOf(tbs);
   const [inner, issuer, thisUpdate, ...rest] = fields[0]?.tag === TAG.integer ? fields.slice(1) : fields;
   const outer = expectTag(algorithm, TAG.sequence);
   if (!bytesEqual(expectTag(inner, TAG.sequence).whole, outer.whole))
@@ -59,7 +60,7 @@ export function parseRevocationList(der: Uint8Array): UnverifiedRevocationList {
     isComplete: [...extensions, ...entries.flatMap((entry) => entry.extensions)].every(
       ({ oid, critical }) => !critical && oid !== ISSUING_DISTRIBUTION_POINT,
     ),
-    signed: signed.whole,
+    signed: tbs.whole,
     signatureAlgorithmOid: readOid(childrenOf(outer)[0]),
     signature: readSignature(signature),
   };

@@ -36,22 +36,30 @@ export function verifyLeafExtensions(leaf: Certificate): void {
     throw new Refusal('ek-certificate-extension', `${leaf.subject}: name constraints, and it is no CA`);
 }
 
+/** A path that has not reached a root yet. */
+export interface PathBelow {
+  leaf: Certificate;
+  /** From the leaf's issuer to `top`; empty while that is the leaf. */
+  issuers: readonly Certificate[];
+  top: Certificate;
+}
+
 /**
- * May `issuer` stand above `path`, whose last certificate it signed? RFC 5280, sections 6.1.3 and 6.1.4, from
- * the leaf upwards. Returns a note when revocation could not be judged.
+ * May `issuer` stand above `path`, whose top it signed? RFC 5280, sections 6.1.3 and 6.1.4, from the leaf
+ * upwards. Returns a note when revocation could not be judged.
  *
  * @throws {Refusal}
  */
 export function verifyIssuer(
-  path: readonly [Certificate, ...Certificate[]],
+  path: PathBelow,
   issuer: Certificate,
   options: EkPathOptions,
 ): ReturnType<typeof verifyRevocation> {
   verifyExtensions(issuer);
-  verifyAuthority(issuer, options);
-  verifyPathLength(issuer, path.slice(1).filter((ca) => !isSelfIssued(ca)).length);
-  verifyNames(issuer, path);
-  return verifyRevocation({ subject: path.at(-1) ?? path[0], issuer, ...options });
+  const constrained = path.issuers.filter((ca) => !isSelfIssued(ca));
+  verifyAuthority(issuer, constrained.length, options);
+  verifyNames(issuer, [path.leaf, ...constrained]);
+  return verifyRevocation({ subject: path.top, issuer, ...options });
 }
 
 /** @throws {Refusal} when the signature is weak, or not by that key */
@@ -78,7 +86,7 @@ function keyOf({ node, subject }: Certificate): KeyObject {
 }
 
 /** RFC 5280, section 3.2: subject and issuer are the same, as when a CA changes its key. */
-export function isSelfIssued({ subjectName, issuerName }: Certificate): boolean {
+function isSelfIssued({ subjectName, issuerName }: Certificate): boolean {
   return isSameName(subjectName, issuerName);
 }
 
@@ -94,30 +102,24 @@ function verifyExtensions({ extensions, subject }: Certificate): void {
     throw new Refusal('ek-certificate-extension', `${subject}: extension ${unknown.oid} is not understood`);
 }
 
-function verifyAuthority(issuer: Certificate, { nowMs, acceptExpiredIssuers }: EkPathOptions): void {
+/** `below` is the number of CAs between it and the leaf, without self-issued ones (section 4.2.1.9). */
+function verifyAuthority(issuer: Certificate, below: number, options: EkPathOptions): void {
   const untrusted = (why: string) => new Refusal('ek-certificate-untrusted', `${issuer.subject}: ${why}`);
   if (issuer.subjectName.canonical.length === 0) throw untrusted('a CA without a name');
   if (issuer.basicConstraints?.ca !== true) throw untrusted('it is not a CA certificate');
-  if (issuer.keyUsage?.keyCertSign === false) throw untrusted('it may not sign certificates');
-  if (nowMs < issuer.notBeforeMs) throw untrusted('it is not valid yet');
-  if (nowMs > issuer.notAfterMs && acceptExpiredIssuers !== true) throw untrusted('it has expired');
-}
-
-/** Section 4.2.1.9: CAs below it, without those that are self-issued. */
-function verifyPathLength({ basicConstraints, subject }: Certificate, below: number): void {
-  const pathLength = basicConstraints?.pathLength;
+  const { pathLength } = issuer.basicConstraints;
   if (pathLength !== undefined && below > pathLength)
-    throw new Refusal(
-      'ek-certificate-untrusted',
-      `${subject}: its path length allows ${pathLength} CAs below it, there are ${below}`,
-    );
+    throw untrusted(`its path length allows ${pathLength} CAs below it, there are ${below}`);
+  if (issuer.keyUsage?.keyCertSign === false) throw untrusted('it may not sign certificates');
+  if (options.nowMs < issuer.notBeforeMs) throw untrusted('it is not valid yet');
+  if (options.nowMs > issuer.notAfterMs && options.acceptExpiredIssuers !== true)
+    throw untrusted('it has expired');
 }
 
-/** Section 6.1.3 (b) and (c): of everything below but self-issued CAs; a leaf is never one of those. */
+/** Section 6.1.3 (b) and (c): of the leaf, and of everything between but self-issued CAs. */
 function verifyNames({ nameConstraints, subject }: Certificate, below: readonly Certificate[]): void {
   if (nameConstraints === undefined) return;
-  for (const [index, certificate] of below.entries()) {
-    if (index > 0 && isSelfIssued(certificate)) continue;
+  for (const certificate of below) {
     const breach = nameConstraintBreach(nameConstraints, certificate);
     if (breach !== undefined)
       throw new Refusal('ek-certificate-name-constraints', `${certificate.subject}: ${breach} by ${subject}`);

@@ -1,4 +1,4 @@
-import { type EkPathOptions, verifyIssuer, verifySignature } from './ek-path-rules.ts';
+import { type EkPathOptions, type PathBelow, verifyIssuer, verifySignature } from './ek-path-rules.ts';
 import { type Finding, Refusal } from './reasons.ts';
 import type { Certificate } from './x509.ts';
 import { isSameName } from './x509-names.ts';
@@ -28,11 +28,11 @@ export function findPath(leaf: Certificate, options: EkPathOptions): VerifiedPat
       'no root certificate of any TPM manufacturer is configured',
     );
   const search: Search = { options, signatureChecks: 0 };
-  let paths: PartialPath[] = [{ certificates: [leaf], notes: [] }];
-  for (let issuers = 1; issuers <= MAX_ISSUERS && paths.length > 0; issuers += 1) {
+  let paths: NotedPath[] = [{ leaf, issuers: [], top: leaf, notes: [] }];
+  for (let length = 1; length <= MAX_ISSUERS && paths.length > 0; length += 1) {
     paths = paths.flatMap((path) => lengthen(search, path));
-    const complete = paths.find(({ certificates }) => options.anchors.roots.includes(lastOf(certificates)));
-    if (complete !== undefined) return { issuers: complete.certificates.slice(1), notes: complete.notes };
+    const complete = paths.find(({ top }) => options.anchors.roots.includes(top));
+    if (complete !== undefined) return { issuers: complete.issuers, notes: complete.notes };
   }
   throw (
     search.fault?.refusal ??
@@ -40,10 +40,7 @@ export function findPath(leaf: Certificate, options: EkPathOptions): VerifiedPat
   );
 }
 
-interface PartialPath {
-  certificates: readonly [Certificate, ...Certificate[]];
-  notes: readonly Finding[];
-}
+type NotedPath = PathBelow & { notes: readonly Finding[] };
 
 interface Search {
   options: EkPathOptions;
@@ -51,25 +48,25 @@ interface Search {
   fault?: { refusal: Refusal; rank: number };
 }
 
-function lengthen(search: Search, path: PartialPath): PartialPath[] {
-  const child = lastOf(path.certificates);
+function lengthen(search: Search, path: NotedPath): NotedPath[] {
   const { roots, intermediates } = search.options.anchors;
+  const below = [path.leaf, ...path.issuers];
   return [...roots, ...intermediates]
-    .filter(({ subjectName }) => isSameName(subjectName, child.issuerName))
-    .filter(({ authorityId }) => path.certificates.every((below) => below.authorityId !== authorityId))
+    .filter(({ subjectName }) => isSameName(subjectName, path.top.issuerName))
+    .filter(({ authorityId }) => below.every((certificate) => certificate.authorityId !== authorityId))
     .flatMap((issuer) => attempt(search, path, issuer));
 }
 
 /** Faults rank by how near they came: a wrong signature lowest, then by length, and revocation above all. */
-function attempt(search: Search, path: PartialPath, issuer: Certificate): PartialPath[] {
+function attempt(search: Search, path: NotedPath, issuer: Certificate): NotedPath[] {
   let rank = 0;
   try {
     countSignatureCheck(search);
-    verifySignature(lastOf(path.certificates), issuer);
-    rank = path.certificates.length;
-    const note = verifyIssuer(path.certificates, issuer, search.options);
+    verifySignature(path.top, issuer);
+    rank = 1 + path.issuers.length;
+    const note = verifyIssuer(path, issuer, search.options);
     const notes = note === undefined ? path.notes : [...path.notes, note];
-    return [{ certificates: [...path.certificates, issuer], notes }];
+    return [{ leaf: path.leaf, issuers: [...path.issuers, issuer], top: issuer, notes }];
   } catch (cause) {
     if (!(cause instanceof Refusal)) throw cause;
     if (cause.code === 'ek-certificate-revoked') rank = MAX_ISSUERS + 1;
@@ -82,8 +79,4 @@ function countSignatureCheck(search: Search): void {
   if (search.signatureChecks === MAX_SIGNATURE_CHECKS)
     throw new Refusal('ek-certificate-untrusted', 'too many possible paths to a root');
   search.signatureChecks += 1;
-}
-
-function lastOf(certificates: PartialPath['certificates']): Certificate {
-  return certificates.at(-1) ?? certificates[0];
 }

@@ -1,3 +1,4 @@
+import { toHex } from '../core/bytes.ts';
 import { childrenOf, type DerElement, DerError, expectTag, sequenceOf, TAG } from './x509-der.ts';
 import { type DistinguishedName, type GeneralName, isWithin, readGeneralName } from './x509-names.ts';
 
@@ -97,11 +98,12 @@ function isDnsInside(text: string, baseText: string): boolean | undefined {
 
 /** `a@host`: that mailbox; `host`: mailboxes on it; `.domain`: mailboxes on hosts below it. */
 function isEmailInside(text: string, base: string): boolean | undefined {
-  const [local = '', host = '', ...more] = text.split('@');
-  if (local === '' || !HOST.test(host.toLowerCase()) || more.length > 0) return undefined;
+  const at = text.indexOf('@');
+  const [local, host] = [text.slice(0, at), text.slice(at + 1)];
+  if (at < 1 || !HOST.test(host.toLowerCase())) return undefined;
   if (!base.includes('@')) return isHostInside(host, base);
-  const [baseLocal, baseHost = ''] = base.split('@');
-  return local === baseLocal && host.toLowerCase() === baseHost.toLowerCase();
+  const baseAt = base.lastIndexOf('@');
+  return local === base.slice(0, baseAt) && host.toLowerCase() === base.slice(baseAt + 1).toLowerCase();
 }
 
 /** `host` is that host only, `.domain` hosts below it; an IP address as host cannot be constrained. */
@@ -120,10 +122,12 @@ function isHostInside(host: string, base: string): boolean | undefined {
 function isInRange(address: Uint8Array, range: Uint8Array): boolean | undefined {
   if (address.length !== 4 && address.length !== 16) return undefined;
   if (2 * address.length !== range.length) return false;
-  return address.every((byte, index) => {
-    const mask = range[address.length + index] ?? 0;
-    return (byte & mask) === ((range[index] ?? 0) & mask);
-  });
+  const mask = numberOf(range.subarray(address.length));
+  return (numberOf(address) & mask) === (numberOf(range.subarray(0, address.length)) & mask);
+}
+
+function numberOf(bytes: Uint8Array): bigint {
+  return BigInt(`0x${toHex(bytes)}`);
 }
 
 /** Address and mask, the mask with no hole in it (RFC 4632). */

@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto';
-import { fromBase64Url, toHex } from '../core/bytes.ts';
+import { toHex } from '../core/bytes.ts';
+import { expectTag, sequenceOf, TAG } from './x509-der.ts';
 
 /** The library's primes are 65537^a modulo the product of the first primes: 39 of them for its shortest keys. */
 const GENERATOR = 65537;
@@ -37,7 +38,8 @@ export function isRocaModulus(modulus: Uint8Array): boolean {
 /** The same for a key of any type: only RSA can be affected. */
 export function isRocaKey(key: KeyObject): boolean {
   if (key.asymmetricKeyType !== 'rsa') return false;
-  return isRocaModulus(fromBase64Url(key.export({ format: 'jwk' }).n ?? ''));
+  const [modulus] = sequenceOf(key.export({ type: 'pkcs1', format: 'der' }));
+  return isRocaModulus(expectTag(modulus, TAG.integer).content);
 }
 
 /** Chinese remainder theorem: congruences have a common solution if every two of them have one. */

@@ -7,7 +7,7 @@ import {
   parseTrustAnchors,
   type TrustAnchors,
 } from '../../src/attestation/trust-anchors.ts';
-import { concatBytes } from '../../src/core/bytes.ts';
+import { asciiBytes, concatBytes, EMPTY } from '../../src/core/bytes.ts';
 import {
   type Authority,
   createAuthority,
@@ -53,6 +53,20 @@ const codeOf = (action: () => unknown): string => {
 };
 const notesOf = (changes: Parameters<typeof verify>[0]) =>
   verify(changes).notes.map(({ message }) => message);
+
+/** By hand: what no generator writes. */
+const element = (tag: number, ...parts: Uint8Array[]): Uint8Array => {
+  const content = concatBytes(...parts);
+  return concatBytes(Uint8Array.of(tag, content.length), content);
+};
+const SERIAL = element(0x02, Uint8Array.of(5));
+const DATE = element(0x17, asciiBytes('261101000000Z'));
+const ENTRY = element(0x30, SERIAL, DATE);
+const algorithm = (last: number) => element(0x30, element(0x06, Uint8Array.of(0x2a, last)));
+function listOf(fields: Uint8Array[], behind: Uint8Array = EMPTY, unusedBits = 0, outer = 3): Uint8Array {
+  const signed = element(0x30, algorithm(3), element(0x30), DATE, ...fields);
+  return element(0x30, signed, algorithm(outer), element(0x03, Uint8Array.of(unusedBits, 0xf0)), behind);
+}
 
 describe('CRLs', () => {
   it('E6 refuse a leaf that its issuer has revoked', async () => {
@@ -161,6 +175,27 @@ describe('CRLs', () => {
     expect(codeOf(() => verify({ anchors: list }))).toBe('accepted');
     const held = withLists(await issueCrl(intermediate, { entries: [{ ...REVOKED, reason: 6 }] }));
     expect(codeOf(() => verify({ anchors: held }))).toBe('ek-certificate-revoked');
+  });
+
+  it('are read in version 1 too, with nothing but what must be there', () => {
+    expect(parseRevocationList(listOf([]))).toMatchObject({
+      nextUpdateMs: Number.NEGATIVE_INFINITY,
+      isComplete: true,
+      revoked: new Set(),
+    });
+    expect(parseRevocationList(listOf([DATE, element(0x30, ENTRY)])).revoked).toEqual(new Set(['05']));
+  });
+
+  it.each<[string, Uint8Array]>([
+    ['more behind the signature', listOf([], DATE)],
+    ['a signature that is no octets', listOf([], EMPTY, 1)],
+    ['two signature algorithms', listOf([], EMPTY, 0, 4)],
+    ['fields of another kind', listOf([element(0x05)])],
+    ['extensions twice', listOf([element(0xa0, element(0x30)), element(0xa0, element(0x30))])],
+    ['an entry without a date', listOf([element(0x30, element(0x30, SERIAL))])],
+    ['an entry with more', listOf([element(0x30, element(0x30, SERIAL, DATE, element(0x30), SERIAL))])],
+  ])('E12 are not read with %s', (_name, list) => {
+    expect(codeOf(() => parseRevocationList(list))).toBe('der-invalid');
   });
 
   it('E12 with any bit turned, or cut off anywhere, are refused with our own error', async () => {

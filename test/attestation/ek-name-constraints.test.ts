@@ -85,6 +85,8 @@ describe('name constraints (RFC 5280, section 4.2.1.10)', () => {
     ['a broken DNS name', dns('example.com'), dns('a..example.com')],
     ['a DNS constraint with a leading dot', dns('.example.com'), dns('a.example.com')],
     ['a mailbox without a host', email('example.com'), email('a')],
+    ['a mailbox with two hosts', email('a@example.com'), email('a@example.com@b')],
+    ['a mailbox constraint that is no host', email('a b'), email('a@example.com')],
     ['a URI with an address as host', uri('example.com'), uri('https://10.0.0.1/')],
     ['a URI without a host', uri('example.com'), uri('urn:a:b')],
     ['an address of five bytes', ip(10, 0, 0, 0, 255, 0, 0, 0), ip(10, 0, 0, 1, 2)],

@@ -109,6 +109,21 @@ describe('paths to a root', () => {
     expect(verifications).toBe(64);
   });
 
+  it.each([false, null])('E4 never lead through an issuer without the CA flag (%j)', async (ca) => {
+    const fake = await createAuthority('Fake', root, { ca });
+    const leaf = await leafOf(fake);
+    const anchors = { ...anchorsOf(root), intermediates: [parseCertificate(fake.certificate)] };
+    expect(faultOf(() => findPath(leaf, { anchors, nowMs: NOW_MS })).message).toBe(
+      'CN=Fake: it is not a CA certificate',
+    );
+  });
+
+  it('may lead through a CA that says nothing about the usage of its key', async () => {
+    const plain = await createAuthority('Plain', undefined, { keyUsage: null });
+    const { issuers } = findPath(await leafOf(plain), { anchors: anchorsOf(plain), nowMs: NOW_MS });
+    expect(issuers).toHaveLength(1);
+  });
+
   it('do not count self-issued certificates into the path length', async () => {
     const own = await createAuthority('Own', undefined, { pathLength: 0 });
     const renewed = await createAuthority('Own', own);

@@ -1,6 +1,7 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { verifyEkPublic } from '../../src/attestation/ek-public.ts';
+import { verifyIssuerKey } from '../../src/attestation/ek-signature-strength.ts';
 import { isRocaKey, isRocaModulus } from '../../src/attestation/roca.ts';
 import { fromHex, toBase64Url } from '../../src/core/bytes.ts';
 import { createEk } from './certificate-maker.ts';
@@ -72,9 +73,11 @@ describe('ROCA', () => {
     expect(isRocaModulus(new Uint8Array(0))).toBe(false);
   });
 
-  it('E7 is found in a public key', () => {
+  it('E7 is found in the key of a CA', () => {
     const jwk = { kty: 'RSA', n: toBase64Url(fromHex(REAL_MODULUS)), e: 'AQAB' };
-    expect(isRocaKey(createPublicKey({ key: jwk, format: 'jwk' }))).toBe(true);
+    const key = createPublicKey({ key: jwk, format: 'jwk' });
+    expect(isRocaKey(key)).toBe(true);
+    expect(() => verifyIssuerKey('CA', key)).toThrow(expect.objectContaining({ code: 'key-roca' }));
   });
 
   it('E7 refuses an EK with such a modulus', async () => {
