@@ -3,7 +3,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 BIOME := node_modules/@biomejs/cli-linux-$(shell uname -m | sed 's/x86_64/x64/; s/aarch64/arm64/')/biome
 SHELL_FILES = $(shell git grep -l '^#!/bin/sh' -- agent images setup .ci)
 .DEFAULT_GOAL := help
-.PHONY: help demo test check static bench images clean debian format
+.PHONY: help demo test check static bench fuzz images clean debian format
 
 help:
 	@echo 'make demo    a machine with real firmware and a TPM boots from this server, then attacks are refused'
@@ -11,6 +11,7 @@ help:
 	@echo 'make test    everything that proves it, end to end too'
 	@echo 'make check   format, lint, types and the fast tests: before every commit'
 	@echo 'make bench   measure, and write docs/benchmarks.md'
+	@echo 'make fuzz    a minute of hostile bytes for every parser (docs/fuzzing.md)'
 	@echo 'make images  build stage-0 and the demo operating system'
 	@echo 'make clean   remove what was built'
 
@@ -30,6 +31,9 @@ static: node_modules debian
 
 bench: images
 	node test/bench/run.ts
+
+fuzz: node_modules
+	node test/fuzz/run.ts --seconds 60
 
 images: node_modules debian
 	node images/build.ts

@@ -27,7 +27,8 @@ export async function examine(target: PreparedTarget, input: Uint8Array): Promis
   if (fault !== undefined) return fault;
   if (first.wrote || second.wrote) return 'it writes into its input or beside it';
   if (isOther(first, second)) {
-    // OpenSSL's wording depends on what failed before; what the surroundings decide, they decide again.
+    // Seen once: an outcome that wavered by itself, perhaps in the wording of an earlier OpenSSL failure.
+    // What the surroundings decide, they decide again.
     const again = await observe(target, input, POISONS[0]);
     if (!isOther(first, again))
       return `it reads beyond its input: ${inspect(comparable(first.outcome))} or ${inspect(comparable(second.outcome))}`;
