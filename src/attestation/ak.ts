@@ -2,6 +2,7 @@ import { ALG, type HashAlgorithm } from '../tpm/algorithms.ts';
 import { hasAttribute, type ObjectAttribute } from '../tpm/object-attributes.ts';
 import type { TpmPublic } from '../tpm/public-area.ts';
 import { Refusal, type RefusalCode } from './reasons.ts';
+import { isRocaModulus } from './roca.ts';
 
 /** What makes a TPM key an attestation key: it signs nothing but what its own TPM generated. */
 const REQUIRED: readonly (readonly [ObjectAttribute, RefusalCode])[] = [
@@ -60,6 +61,8 @@ function verifyStrength({ scheme, nameAlg, ...area }: TpmPublic): void {
   requireStrongHash(nameAlg, 'is named by');
   if (area.type === 'rsa' && (area.keyBits < MIN_RSA_BITS || area.exponent !== RSA_EXPONENT))
     throw new Refusal('ak-key-weak', `attestation key: RSA-${area.keyBits} with exponent ${area.exponent}`);
+  if (area.type === 'rsa' && isRocaModulus(area.modulus))
+    throw new Refusal('key-roca', 'attestation key: its RSA modulus can be factored (CVE-2017-15361)');
 }
 
 function requireStrongHash(hash: HashAlgorithm, role: string): void {

@@ -1,10 +1,12 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { verifyAkAttributes } from '../../src/attestation/ak.ts';
 import { verifyEkPublic } from '../../src/attestation/ek-public.ts';
 import { verifyIssuerKey } from '../../src/attestation/ek-signature-strength.ts';
 import { isRocaKey, isRocaModulus } from '../../src/attestation/roca.ts';
 import { fromHex, toBase64Url } from '../../src/core/bytes.ts';
 import { createEk } from './certificate-maker.ts';
+import { createSoftwareAk } from './software-ak.ts';
 
 /** From the test data of github.com/crocs-muni/roca, roca/tests/data/mod03.txt: a key of an affected token. */
 const REAL_MODULUS =
@@ -87,5 +89,12 @@ describe('ROCA', () => {
     expect(() => verifyEkPublic(weak as typeof ekPublic)).toThrow(
       expect.objectContaining({ code: 'key-roca' }),
     );
+  });
+
+  it('E7 refuses an attestation key with such a modulus', () => {
+    const { publicArea } = createSoftwareAk('rsassa').load();
+    expect(() => verifyAkAttributes(publicArea)).not.toThrow();
+    const weak = { ...publicArea, modulus: fromHex(REAL_MODULUS) } as typeof publicArea;
+    expect(() => verifyAkAttributes(weak)).toThrow(expect.objectContaining({ code: 'key-roca' }));
   });
 });
