@@ -42,36 +42,22 @@ const ANONYMOUS_VERDICTS_KEPT = 10_000;
 /** A node that is refused for ever fills no disk: what is older than its latest verdicts is let go. */
 export async function insertVerdict(tx: DatabaseTransaction, verdict: VerdictRecord): Promise<void> {
   await tx.insertInto('verdicts').values(verdictToColumns(verdict)).execute();
-  if (verdict.nodeId === undefined) return;
+  const { nodeId, purpose } = verdict;
+  if (nodeId === undefined) return;
   await tx
     .deleteFrom('verdicts')
-    .where('node_id', '=', verdict.nodeId)
-    .where('id', '<=', (query) =>
-      query
-        .selectFrom('verdicts')
-        .select('id')
-        .where('node_id', '=', verdict.nodeId as string)
-        .orderBy('id', 'desc')
-        .limit(1)
-        .offset(VERDICTS_KEPT_PER_NODE),
-    )
+    .where('node_id', '=', nodeId)
+    .where('id', '<=', newestBeyond(tx, VERDICTS_KEPT_PER_NODE, nodeId))
     .execute();
+  const evidenceBeyond = newestBeyond(tx, EVIDENCE_KEPT[purpose], nodeId)
+    .where('purpose', '=', purpose)
+    .where('evidence_document', 'is not', null);
   await tx
     .updateTable('verdicts')
     .set({ evidence_document: null })
-    .where('node_id', '=', verdict.nodeId)
-    .where('purpose', '=', verdict.purpose)
-    .where('id', '<=', (query) =>
-      query
-        .selectFrom('verdicts')
-        .select('id')
-        .where('node_id', '=', verdict.nodeId as string)
-        .where('purpose', '=', verdict.purpose)
-        .where('evidence_document', 'is not', null)
-        .orderBy('id', 'desc')
-        .limit(1)
-        .offset(EVIDENCE_KEPT[verdict.purpose]),
-    )
+    .where('node_id', '=', nodeId)
+    .where('purpose', '=', purpose)
+    .where('id', '<=', evidenceBeyond)
     .execute();
 }
 
@@ -79,16 +65,19 @@ export async function purgeAnonymousVerdicts(tx: DatabaseTransaction): Promise<v
   await tx
     .deleteFrom('verdicts')
     .where('node_id', 'is', null)
-    .where('id', '<=', (query) =>
-      query
-        .selectFrom('verdicts')
-        .select('id')
-        .where('node_id', 'is', null)
-        .orderBy('id', 'desc')
-        .limit(1)
-        .offset(ANONYMOUS_VERDICTS_KEPT),
-    )
+    .where('id', '<=', newestBeyond(tx, ANONYMOUS_VERDICTS_KEPT, null))
     .execute();
+}
+
+/** The newest verdict beyond the newest `kept` of a node (null: of strangers); none while they are fewer. */
+function newestBeyond(tx: DatabaseTransaction, kept: number, nodeId: string | null) {
+  return tx
+    .selectFrom('verdicts')
+    .select('id')
+    .where('node_id', nodeId === null ? 'is' : '=', nodeId)
+    .orderBy('id', 'desc')
+    .limit(1)
+    .offset(kept);
 }
 
 function verdictToColumns(verdict: VerdictRecord) {

@@ -295,6 +295,20 @@ test('a node that is refused for ever keeps a bounded history', async () => {
   expect(await store.listVerdicts({ nodeId: 'n1', limit: 1000 })).toHaveLength(500);
 });
 
+test('refusals of strangers keep a bounded history, and take nothing from a node', async () => {
+  await enrol();
+  const raw = new DatabaseSync(file);
+  raw.exec(
+    `with recursive n (i) as (select 1 union all select i + 1 from n where i < 10050)
+     insert into verdicts (ak_name, purpose, verdict, reasons, notes, at) select 'ak', 'enrol', 'refuse', '[]', '[]', i from n`,
+  );
+  raw.close();
+  await store.purgeExpired(0);
+  const kept = await store.listVerdicts({ limit: 20_000 });
+  expect(kept.filter(({ nodeId }) => nodeId === undefined)).toHaveLength(10_000);
+  expect(kept.filter(({ nodeId }) => nodeId === 'n1')).toHaveLength(1);
+});
+
 test('O11 a database that a newer version has written is refused and left alone', async () => {
   await database.destroy();
   const raw = new DatabaseSync(file);
