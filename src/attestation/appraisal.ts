@@ -1,14 +1,14 @@
 import { asciiBytes, bytesEqual, EMPTY, fromHex, sha256, toHex } from '../core/bytes.ts';
-import { loadAttestationKey } from './attestation-key.ts';
-import { type ChannelPolicy, evidencePolicyOf, offlinePolicyOf } from './channel-policy.ts';
-import { type Claims, parseClaims } from './claims.ts';
-import { encodeEvidenceDocument } from './evidence-file.ts';
-import { computeExtraData } from './extra-data.ts';
+import { type Claims, parseClaims } from './evidence/claims.ts';
+import { encodeEvidenceDocument } from './evidence/evidence-file.ts';
+import { computeExtraData } from './evidence/extra-data.ts';
+import { loadAttestationKey } from './keys/attestation-key.ts';
 import type { PlatformState, TpmCounters } from './node.ts';
-import type { Purpose } from './purpose.ts';
-import type { VerifiedQuote } from './quote.ts';
+import { type ChannelPolicy, evidencePolicyOf, offlinePolicyOf } from './policy/channel-policy.ts';
+import { identifyStage0, type Stage0Match, type Stage0Reference } from './policy/stage0-matching.ts';
+import type { Purpose } from './quote/purpose.ts';
+import type { VerifiedQuote } from './quote/quote.ts';
 import { type Finding, Refusal } from './reasons.ts';
-import { identifyStage0, type Stage0Match, type Stage0Reference } from './stage0-matching.ts';
 import { type UntrustedEvidence, verifyEvidence } from './verify.ts';
 
 export interface AppraisalInput {

@@ -1,5 +1,5 @@
 import type { EndorsementKey, Facts, NodeRecord, NodeStatus, TpmCounters } from './node.ts';
-import type { Purpose } from './purpose.ts';
+import type { Purpose } from './quote/purpose.ts';
 
 export interface ChallengeRecord {
   /** Hex SHA-256 of the compact JWS as it was sent. */

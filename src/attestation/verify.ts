@@ -1,16 +1,16 @@
 import { messageOf } from '../core/errors.ts';
 import { type HashAlgorithm, hashByName } from '../tpm/algorithms.ts';
-import type { AttestationKey } from './attestation-key.ts';
-import { checkCounters } from './counters.ts';
-import { appraiseEventLog } from './event-log-appraisal.ts';
-import { checkFloor, type UntrustedFloor } from './floor.ts';
+import { appraiseEventLog } from './event-log/event-log-appraisal.ts';
+import type { AttestationKey } from './keys/attestation-key.ts';
 import type { TpmCounters } from './node.ts';
-import type { PcrValues } from './pcr-values.ts';
-import type { Purpose } from './purpose.ts';
-import { type BootSession, checkPurpose } from './purpose-rule.ts';
-import { type VerifiedQuote, verifyQuote } from './quote.ts';
+import { checkReferenceValues, type ReferenceValue } from './policy/reference-values.ts';
+import { checkCounters } from './quote/counters.ts';
+import { checkFloor, type UntrustedFloor } from './quote/floor.ts';
+import type { PcrValues } from './quote/pcr-values.ts';
+import type { Purpose } from './quote/purpose.ts';
+import { type BootSession, checkPurpose } from './quote/purpose-rule.ts';
+import { type VerifiedQuote, verifyQuote } from './quote/quote.ts';
 import { concludeFrom, type Finding, Refusal, type VerdictKind } from './reasons.ts';
-import { checkReferenceValues, type ReferenceValue } from './reference-values.ts';
 
 /** As a node sent it: nothing in here is believed before the checklist is through. */
 export interface UntrustedEvidence {

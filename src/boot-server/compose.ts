@@ -1,6 +1,6 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ChannelPolicy } from '../attestation/channel-policy.ts';
+import type { ChannelPolicy } from '../attestation/policy/channel-policy.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { systemRandom } from '../core/random.ts';
 import { loadOrCreateServerKey } from '../signing/keys/server-key.ts';

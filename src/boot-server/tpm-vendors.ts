@@ -1,13 +1,17 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { adoptPinnedRoots, type PinnedRoot, parsePinnedRoots } from '../attestation/trust-anchor-pins.ts';
+import {
+  adoptPinnedRoots,
+  type PinnedRoot,
+  parsePinnedRoots,
+} from '../attestation/endorsement/trust-anchor-pins.ts';
 import {
   addRevocationLists,
   mergeTrustAnchors,
   parseTrustAnchors,
   type TrustAnchors,
-} from '../attestation/trust-anchors.ts';
+} from '../attestation/endorsement/trust-anchors.ts';
 import { CodedError, messageOf } from '../core/errors.ts';
 
 export class TpmVendorsError extends CodedError<'tpm-vendors-unreadable'> {}

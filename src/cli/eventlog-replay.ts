@@ -1,4 +1,4 @@
-import { encodePcrBank } from '../attestation/pcr-values.ts';
+import { encodePcrBank } from '../attestation/quote/pcr-values.ts';
 import { messageOf } from '../core/errors.ts';
 import { TpmFormatError } from '../tpm/errors.ts';
 import { type EventLog, type EventLogLimits, parseEventLog } from '../tpm/event-log.ts';

@@ -3,8 +3,8 @@ import {
   refusalDocument,
   type VerdictDocument,
   verifyEvidenceDocument,
-} from '../attestation/evidence-file.ts';
-import { MAX_OVERSIZED_BYTES, NotEvidenceError } from '../attestation/evidence-json.ts';
+} from '../attestation/evidence/evidence-file.ts';
+import { MAX_OVERSIZED_BYTES, NotEvidenceError } from '../attestation/evidence/evidence-json.ts';
 import { messageOf } from '../core/errors.ts';
 import { readLines } from './bounded-lines.ts';
 

@@ -1,6 +1,6 @@
 import type { Generated } from 'kysely';
 import type { Admission, Identity, NodeStatus, PlatformState } from '../attestation/node.ts';
-import type { Purpose } from '../attestation/purpose.ts';
+import type { Purpose } from '../attestation/quote/purpose.ts';
 
 /** Rows as they are in the tables; times are Unix seconds, 64-bit TPM values decimal text. */
 export interface Schema {

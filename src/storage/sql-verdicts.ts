@@ -1,7 +1,7 @@
 import type { Selectable } from 'kysely';
 import type { AttestationStore, StoredVerdict, VerdictRecord } from '../attestation/attestation-store.ts';
 import type { Facts } from '../attestation/node.ts';
-import type { Purpose } from '../attestation/purpose.ts';
+import type { Purpose } from '../attestation/quote/purpose.ts';
 import { isJsonObject } from '../core/strict-json.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
 import { StorageError } from './errors.ts';

@@ -1,4 +1,4 @@
-import { computeExtraData } from '../../src/attestation/extra-data.ts';
+import { computeExtraData } from '../../src/attestation/evidence/extra-data.ts';
 import {
   type EvidencePolicy,
   type EvidenceVerdict,
@@ -11,7 +11,7 @@ import type { HashAlgorithm } from '../../src/tpm/algorithms.ts';
 import type { QuoteAttest } from '../../src/tpm/attest.ts';
 import { parseEventLog } from '../../src/tpm/event-log.ts';
 import { replayBank, startValue } from '../../src/tpm/event-log-replay.ts';
-import { bootEvents, writeLog } from './event-log-writer.ts';
+import { bootEvents, writeLog } from './event-log/event-log-writer.ts';
 import { buildQuote, createSoftwareAk, SHA256, type SoftwareAk } from './software-ak.ts';
 
 export const POLICY_PCRS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14];

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { concludeFrom, REASONS, Refusal } from '../../src/attestation/reasons.ts';
 
-const PAGE = 'docs/reason-codes.md';
+const PAGE = 'docs/reasons.md';
 const VERDICTS = { refuse: 'refuse', hold: 'hold', note: 'accept, with a note' } as const;
 
 function renderPage(): string {

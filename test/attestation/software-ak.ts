@@ -6,7 +6,7 @@ import {
   sign,
   type webcrypto,
 } from 'node:crypto';
-import { type AttestationKey, loadAttestationKey } from '../../src/attestation/attestation-key.ts';
+import { type AttestationKey, loadAttestationKey } from '../../src/attestation/keys/attestation-key.ts';
 import { EMPTY, fromBase64Url } from '../../src/core/bytes.ts';
 import { ALG, curveById, type HashAlgorithm, hashById } from '../../src/tpm/algorithms.ts';
 import { encodeTpmsAttest, type NvAttest, type QuoteAttest } from '../../src/tpm/attest.ts';

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { verifyAkTemplate } from '../../src/attestation/ak.ts';
-import { loadAttestationKey } from '../../src/attestation/attestation-key.ts';
-import { ekFingerprint } from '../../src/attestation/ek-certificate.ts';
-import { verifyEkPublic } from '../../src/attestation/ek-public.ts';
+import { ekFingerprint } from '../../src/attestation/endorsement/ek-certificate.ts';
+import { verifyAkTemplate } from '../../src/attestation/keys/ak.ts';
+import { loadAttestationKey } from '../../src/attestation/keys/attestation-key.ts';
+import { verifyEkPublic } from '../../src/attestation/keys/ek-public.ts';
 import { verifyEvidence } from '../../src/attestation/verify.ts';
 import { concatBytes, fromHex, sha256, toHex } from '../../src/core/bytes.ts';
 import { systemRandom } from '../../src/core/random.ts';

@@ -6,7 +6,7 @@ import { parseEventLog } from '../../src/tpm/event-log.ts';
 import { replayBank } from '../../src/tpm/event-log-replay.ts';
 import { padInteger } from '../../src/tpm/public-key.ts';
 import { parseTpmtSignature } from '../../src/tpm/signature.ts';
-import { bootEvents, type WrittenEvent, writeLog } from '../attestation/event-log-writer.ts';
+import { bootEvents, type WrittenEvent, writeLog } from '../attestation/event-log/event-log-writer.ts';
 import { POLICY, pcrsOf, sealEvidence, validInput } from '../attestation/evidence-fixture.ts';
 import { type AkKind, createSoftwareAk, hashOf, SHA256 } from '../attestation/software-ak.ts';
 import type { Measurement } from './bench-process.ts';

@@ -10,7 +10,7 @@ import { readVerdicts } from '../../lab/demo/server-records.ts';
 import { setUpStage } from '../../lab/demo/stage.ts';
 import { stage0Attacks } from '../../lab/demo/stage0-attacks.ts';
 import type { Check, Stage, Step } from '../../lab/demo/step.ts';
-import { verifyEvidenceDocument } from '../../src/attestation/evidence-file.ts';
+import { verifyEvidenceDocument } from '../../src/attestation/evidence/evidence-file.ts';
 
 // Real firmware, real TPM, real kernel: the steps of the demo, one after the other on one server. A test
 // needs the ones before it.

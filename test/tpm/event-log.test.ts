@@ -8,7 +8,7 @@ import { TpmFormatError } from '../../src/tpm/errors.ts';
 import { parseEventLog } from '../../src/tpm/event-log.ts';
 import { replayEventLog } from '../../src/tpm/event-log-replay.ts';
 import { eventTypeName } from '../../src/tpm/event-types.ts';
-import { le32 } from '../attestation/event-log-writer.ts';
+import { le32 } from '../attestation/event-log/event-log-writer.ts';
 import { BOOT_LOG } from '../attestation/evidence-fixture.ts';
 
 const CORPORA = '../shared/corpora';

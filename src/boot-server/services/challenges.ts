@@ -1,6 +1,6 @@
 import type { AttestationStore } from '../../attestation/attestation-store.ts';
-import { QUOTED_PCRS } from '../../attestation/channel-policy.ts';
-import type { Purpose } from '../../attestation/purpose.ts';
+import { QUOTED_PCRS } from '../../attestation/policy/channel-policy.ts';
+import type { Purpose } from '../../attestation/quote/purpose.ts';
 import { asciiBytes, sha256, toBase64Url, toHex } from '../../core/bytes.ts';
 import { type Clock, secondsOf } from '../../core/clock.ts';
 import type { RandomSource } from '../../core/random.ts';

@@ -1,8 +1,8 @@
-import { ekFingerprint, verifyEkCertificate } from '../../attestation/ek-certificate.ts';
-import { verifyEkPublic } from '../../attestation/ek-public.ts';
+import { ekFingerprint, verifyEkCertificate } from '../../attestation/endorsement/ek-certificate.ts';
+import type { TrustAnchors } from '../../attestation/endorsement/trust-anchors.ts';
+import { verifyEkPublic } from '../../attestation/keys/ek-public.ts';
 import type { Identity } from '../../attestation/node.ts';
 import { Refusal } from '../../attestation/reasons.ts';
-import type { TrustAnchors } from '../../attestation/trust-anchors.ts';
 import type { Clock } from '../../core/clock.ts';
 import { parseTpm2bPublic, type TpmPublic } from '../../tpm/public-area.ts';
 

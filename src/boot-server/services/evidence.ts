@@ -9,8 +9,8 @@ import type {
   ChallengeFault,
   ChallengeRecord,
 } from '../../attestation/attestation-store.ts';
-import type { ChannelPolicy } from '../../attestation/channel-policy.ts';
 import type { Facts, NodeRecord } from '../../attestation/node.ts';
+import type { ChannelPolicy } from '../../attestation/policy/channel-policy.ts';
 import type { Finding } from '../../attestation/reasons.ts';
 import { type Clock, secondsOf } from '../../core/clock.ts';
 import { chooseRelease, type Release } from '../../releases/catalog.ts';

@@ -1,5 +1,5 @@
-import { verifyAkTemplate } from '../../attestation/ak.ts';
-import { loadAttestationKey } from '../../attestation/attestation-key.ts';
+import { verifyAkTemplate } from '../../attestation/keys/ak.ts';
+import { loadAttestationKey } from '../../attestation/keys/attestation-key.ts';
 import { Refusal } from '../../attestation/reasons.ts';
 import { TpmFormatError } from '../../tpm/errors.ts';
 import { computeName } from '../../tpm/name.ts';

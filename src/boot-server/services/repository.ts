@@ -1,4 +1,4 @@
-import type { Stage0Reference } from '../../attestation/stage0-matching.ts';
+import type { Stage0Reference } from '../../attestation/policy/stage0-matching.ts';
 import type { Clock } from '../../core/clock.ts';
 import { secondsOf } from '../../core/clock.ts';
 import { messageOf } from '../../core/errors.ts';

@@ -1,4 +1,4 @@
-import { predictStage0Pcrs } from '../../attestation/stage0-reference.ts';
+import { predictStage0Pcrs } from '../../attestation/policy/stage0-reference.ts';
 import { toHex } from '../../core/bytes.ts';
 import type { Stage0ImageRecord } from '../../releases/release-store.ts';
 import { authenticodeSha256 } from '../../signing/efi/authenticode.ts';

@@ -3,7 +3,7 @@ import { fromBase64, toBase64 } from '../../../src/core/bytes.ts';
 import { ALG } from '../../../src/tpm/algorithms.ts';
 import { attributesOf } from '../../../src/tpm/object-attributes.ts';
 import { sized } from '../../../src/tpm/writer.ts';
-import { createAuthority } from '../../attestation/certificate-maker.ts';
+import { createAuthority } from '../../attestation/endorsement/certificate-maker.ts';
 import { AK_ATTRIBUTES, createSoftwareAk } from '../../attestation/software-ak.ts';
 import { PublishedServer, reasonsOf } from './published-server.ts';
 import { createSoftwareEk, type SoftwareEk } from './software-ek.ts';

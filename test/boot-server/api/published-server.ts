@@ -9,7 +9,7 @@ import { type BootServer, startBootServer } from '../../../src/boot-server/compo
 import { type Config, parseConfig } from '../../../src/boot-server/config.ts';
 import type { Clock } from '../../../src/core/clock.ts';
 import type { TufKey } from '../../../src/signing/ed25519.ts';
-import { type Authority, createAuthority } from '../../attestation/certificate-maker.ts';
+import { type Authority, createAuthority } from '../../attestation/endorsement/certificate-maker.ts';
 import {
   type Answer,
   answerOf,

@@ -14,7 +14,7 @@ import { attributesOf } from '../../../src/tpm/object-attributes.ts';
 import { encodeTpmtPublic, parseTpmtPublic, type TpmPublic } from '../../../src/tpm/public-area.ts';
 import { parseWhole } from '../../../src/tpm/reader.ts';
 import { sized } from '../../../src/tpm/writer.ts';
-import { type Authority, issueEk } from '../../attestation/certificate-maker.ts';
+import { type Authority, issueEk } from '../../attestation/endorsement/certificate-maker.ts';
 import { SHA256 } from '../../attestation/software-ak.ts';
 import { createQuickRsaKey } from './quick-rsa.ts';
 

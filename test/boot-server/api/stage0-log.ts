@@ -3,7 +3,7 @@ import { authenticodeSha256 } from '../../../src/signing/efi/authenticode.ts';
 import { measureUki } from '../../../src/signing/efi/uki-measurement.ts';
 import { ALG } from '../../../src/tpm/algorithms.ts';
 import { EVENT_TYPE } from '../../../src/tpm/event-types.ts';
-import { bootEvents, type WrittenEvent, writeLog } from '../../attestation/event-log-writer.ts';
+import { bootEvents, type WrittenEvent, writeLog } from '../../attestation/event-log/event-log-writer.ts';
 
 const EV_IPL = 0x0d;
 

@@ -1,8 +1,8 @@
 import 'reflect-metadata';
 import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, webcrypto } from 'node:crypto';
 import { X509CertificateGenerator } from '@peculiar/x509';
-import { ekFingerprint } from '../../../src/attestation/ek-certificate.ts';
-import { computeExtraData } from '../../../src/attestation/extra-data.ts';
+import { ekFingerprint } from '../../../src/attestation/endorsement/ek-certificate.ts';
+import { computeExtraData } from '../../../src/attestation/evidence/extra-data.ts';
 import { asciiBytes, EMPTY, fromBase64, sha256, toBase64, toHex } from '../../../src/core/bytes.ts';
 import type { QuoteAttest } from '../../../src/tpm/attest.ts';
 import { computeName } from '../../../src/tpm/name.ts';

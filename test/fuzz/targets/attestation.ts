@@ -1,21 +1,21 @@
 import { createPublicKey } from 'node:crypto';
-import { parseClaims } from '../../../src/attestation/claims.ts';
-import { verifyEkPublic } from '../../../src/attestation/ek-public.ts';
-import { readEvidenceFields } from '../../../src/attestation/evidence-fields.ts';
+import { parseClaims } from '../../../src/attestation/evidence/claims.ts';
+import { readEvidenceFields } from '../../../src/attestation/evidence/evidence-fields.ts';
 import {
   encodeEvidenceDocument,
   type VerdictDocument,
   verifyEvidenceDocument,
-} from '../../../src/attestation/evidence-file.ts';
-import { parseEvidenceJson } from '../../../src/attestation/evidence-json.ts';
-import type { UntrustedFloor } from '../../../src/attestation/floor.ts';
+} from '../../../src/attestation/evidence/evidence-file.ts';
+import { parseEvidenceJson } from '../../../src/attestation/evidence/evidence-json.ts';
+import { verifyEkPublic } from '../../../src/attestation/keys/ek-public.ts';
+import type { UntrustedFloor } from '../../../src/attestation/quote/floor.ts';
 import { verifyEvidence } from '../../../src/attestation/verify.ts';
 import { toBase64, toHex, utf8Bytes } from '../../../src/core/bytes.ts';
 import { makeCredential } from '../../../src/tpm/credential.ts';
 import { computeName } from '../../../src/tpm/name.ts';
 import { encodeTpmsNvPublic, parseTpmsNvPublic } from '../../../src/tpm/nv-public.ts';
 import { parseTpmtPublic } from '../../../src/tpm/public-area.ts';
-import { createEk } from '../../attestation/certificate-maker.ts';
+import { createEk } from '../../attestation/endorsement/certificate-maker.ts';
 import {
   AK,
   BOOT_LOG,

@@ -1,8 +1,8 @@
 import { X509CrlGenerator } from '@peculiar/x509';
-import { parseRevocationList } from '../../../src/attestation/crl.ts';
-import { verifyEkCertificate } from '../../../src/attestation/ek-certificate.ts';
-import { unwrapNvCertificate } from '../../../src/attestation/nv-certificate.ts';
-import { mergeTrustAnchors, parseTrustAnchors } from '../../../src/attestation/trust-anchors.ts';
+import { verifyEkCertificate } from '../../../src/attestation/endorsement/ek-certificate.ts';
+import { mergeTrustAnchors, parseTrustAnchors } from '../../../src/attestation/endorsement/trust-anchors.ts';
+import { unwrapNvCertificate } from '../../../src/attestation/quote/nv-certificate.ts';
+import { parseRevocationList } from '../../../src/attestation/x509/crl.ts';
 import { concatBytes, toBase64, utf8Bytes } from '../../../src/core/bytes.ts';
 import {
   createAuthority,
@@ -11,7 +11,7 @@ import {
   NOT_AFTER,
   NOT_BEFORE,
   NOW_MS,
-} from '../../attestation/certificate-maker.ts';
+} from '../../attestation/endorsement/certificate-maker.ts';
 import { corpusFiles } from '../corpora.ts';
 import { type FuzzTarget, requireSame } from '../target.ts';
 

@@ -11,7 +11,7 @@ import {
   variableData,
   type WrittenEvent,
   writeLog,
-} from '../../attestation/event-log-writer.ts';
+} from '../../attestation/event-log/event-log-writer.ts';
 import { BOOT_LOG, verdictOnLog } from '../../attestation/evidence-fixture.ts';
 import { hashOf, SHA256 } from '../../attestation/software-ak.ts';
 import { corpusFiles } from '../corpora.ts';

@@ -1,0 +1,152 @@
+import { bytesEqual, sha256, toHex } from '../../core/bytes.ts';
+import { messageOf } from '../../core/errors.ts';
+import type { TpmPublic } from '../../tpm/public-area.ts';
+import { toSpki } from '../../tpm/public-key.ts';
+import { verifyEkPublic } from '../keys/ek-public.ts';
+import { unwrapNvCertificate } from '../quote/nv-certificate.ts';
+import { type Finding, Refusal } from '../reasons.ts';
+import { type Certificate, parseCertificate } from '../x509/x509.ts';
+import { type EkPathOptions, findPath } from './ek-path.ts';
+import { verifyLeafExtensions } from './ek-path-rules.ts';
+
+export interface VerifiedEk {
+  /** Hex SHA-256 of the EK's SubjectPublicKeyInfo: the identity. */
+  fingerprint: string;
+  /** As the certificate spells them, for example `id:00001014`. */
+  manufacturer?: string;
+  model?: string;
+  version?: string;
+  /** DER, without header and padding of the NV index. */
+  certificate: Uint8Array;
+  /** Hex, of `certificate`. */
+  certificateSha256: string;
+  notes: Finding[];
+  /** Subjects from the EK certificate to the root. */
+  chainSubjects: string[];
+}
+
+/** TCG EK Credential Profile 2.5: tcg-kp-EKCertificate and the attributes in subjectAltName (3.1.2). */
+const EK_CERTIFICATE_PURPOSE = '2.23.133.8.1';
+const TPM_MANUFACTURER = '2.23.133.2.1';
+const TPM_MODEL = '2.23.133.2.2';
+const TPM_VERSION = '2.23.133.2.3';
+
+/**
+ * Is this key the endorsement key of a genuine TPM? Our own rules on top of proven parsing; a path to an
+ * accepted manufacturer says nothing about whether the machine is ours.
+ *
+ * @throws {Refusal} with one of the `ek-…` codes
+ */
+export function verifyEkCertificate(
+  input: EkPathOptions & {
+    /** DER as read from NV, with or without header and padding. */
+    certificate: Uint8Array;
+    ekPublic: TpmPublic;
+  },
+): VerifiedEk {
+  verifyEkPublic(input.ekPublic);
+  const leaf = parseLeaf(unwrapNvCertificate(input.certificate));
+  verifySameKey(leaf, input.ekPublic);
+  verifyLeafExtensions(leaf);
+  verifyPurpose(leaf, input.ekPublic);
+  if (input.nowMs < leaf.notBeforeMs)
+    throw new Refusal('ek-certificate-not-yet-valid', `EK certificate: valid from ${leaf.node.validFrom}`);
+  const path = findPath(leaf, input);
+  const names = readTpmNames(leaf);
+  return {
+    fingerprint: ekFingerprint(input.ekPublic),
+    ...names,
+    certificate: leaf.der,
+    certificateSha256: toHex(sha256(leaf.der)),
+    notes: [...expiryNotes(leaf, input.nowMs), ...nameNotes(names), ...path.notes],
+    chainSubjects: [leaf, ...path.issuers].map(({ subject }) => subject),
+  };
+}
+
+/** Computable from an EK certificate with openssl alone. */
+export function ekFingerprint(ekPublic: TpmPublic): string {
+  return toHex(sha256(toSpki(ekPublic)));
+}
+
+function parseLeaf(der: Uint8Array): Certificate {
+  try {
+    return parseCertificate(der);
+  } catch (cause) {
+    throw new Refusal('ek-certificate-malformed', `EK certificate: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** E9: whoever shows a certificate must hold its key; E11b: id-RSAESOAEP keys parse but cannot be used. */
+function verifySameKey(leaf: Certificate, ekPublic: TpmPublic): void {
+  if (!bytesEqual(spkiOf(leaf), toSpki(ekPublic)))
+    throw new Refusal(
+      'ek-certificate-key-mismatch',
+      'EK certificate: it is for another key than the EK presented',
+    );
+}
+
+function spkiOf(leaf: Certificate): Uint8Array {
+  try {
+    return leaf.node.publicKey.export({ type: 'spki', format: 'der' });
+  } catch (cause) {
+    throw new Refusal(
+      'ek-certificate-key-unsupported',
+      `EK certificate: its key is unusable: ${messageOf(cause)}`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+function verifyPurpose(
+  { basicConstraints, keyUsage, extendedKeyUsages }: Certificate,
+  ekPublic: TpmPublic,
+): void {
+  if (basicConstraints?.ca === true || keyUsage?.keyCertSign === true)
+    throw new Refusal('ek-certificate-is-ca', 'EK certificate: it is a CA certificate');
+  if (extendedKeyUsages?.includes(EK_CERTIFICATE_PURPOSE) !== true)
+    throw new Refusal(
+      'ek-certificate-purpose',
+      `EK certificate: key purpose ${EK_CERTIFICATE_PURPOSE} is missing`,
+    );
+  const allowed = ekPublic.type === 'rsa' ? keyUsage?.keyEncipherment : keyUsage?.keyAgreement;
+  if (allowed !== true)
+    throw new Refusal(
+      'ek-certificate-key-usage',
+      `EK certificate: key usage lacks ${ekPublic.type === 'rsa' ? 'keyEncipherment' : 'keyAgreement'}`,
+    );
+}
+
+function readTpmNames(leaf: Certificate): Pick<VerifiedEk, 'manufacturer' | 'model' | 'version'> {
+  const attributes = leaf.alternativeNames.flatMap((name) =>
+    name.form === 'directory' ? name.name.attributes : [],
+  );
+  const [manufacturer, model, version] = [TPM_MANUFACTURER, TPM_MODEL, TPM_VERSION].map((oid) => {
+    const values = attributes.filter((attribute) => attribute.oid === oid);
+    if (values.length > 1)
+      throw new Refusal('ek-certificate-malformed', `EK certificate: attribute ${oid} appears twice`);
+    return values[0]?.value;
+  });
+  return {
+    ...(manufacturer === undefined ? {} : { manufacturer }),
+    ...(model === undefined ? {} : { model }),
+    ...(version === undefined ? {} : { version }),
+  };
+}
+
+/** Expiry of a leaf takes nothing from the proof that the key was made in a genuine TPM (E5). */
+function expiryNotes(leaf: Certificate, nowMs: number): Finding[] {
+  if (nowMs <= leaf.notAfterMs) return [];
+  return [{ code: 'ek-certificate-expired', message: `EK certificate: expired on ${leaf.node.validTo}` }];
+}
+
+function nameNotes(names: ReturnType<typeof readTpmNames>): Finding[] {
+  if (names.manufacturer !== undefined && names.model !== undefined && names.version !== undefined) return [];
+  return [
+    {
+      code: 'ek-certificate-no-tpm-model',
+      message: 'EK certificate: it does not name manufacturer, model and version',
+    },
+  ];
+}

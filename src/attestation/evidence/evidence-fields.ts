@@ -1,0 +1,214 @@
+import { fromHex, toBase64 } from '../../core/bytes.ts';
+import { CodedError } from '../../core/errors.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../../core/strict-json.ts';
+import { hashByName } from '../../tpm/algorithms.ts';
+import { PCR_COUNT } from '../../tpm/pcr-selection.ts';
+import type { TpmCounters } from '../node.ts';
+import type { ReferenceValue } from '../policy/reference-values.ts';
+import type { UntrustedFloor } from '../quote/floor.ts';
+import { type PcrValues, parsePcrIndex, parsePcrValues } from '../quote/pcr-values.ts';
+import { isPurpose, type Purpose } from '../quote/purpose.ts';
+import type { BootSession } from '../quote/purpose-rule.ts';
+import type { EvidencePolicy } from '../verify.ts';
+
+/** The fields of an evidence file, decoded; none of it is verified. */
+export interface EvidenceFields {
+  /** TPMT_PUBLIC. Whoever keeps the file vouches that this is the node's key. */
+  akPublic: Uint8Array;
+  expectedExtraData: Uint8Array;
+  attest: Uint8Array;
+  signature: Uint8Array;
+  pcrs: PcrValues;
+  eventLog?: Uint8Array;
+  policy: EvidencePolicy;
+  purpose?: Purpose;
+  /** The exact bytes that extraData was computed from. */
+  binding?: { challenge: Uint8Array; claims: Uint8Array };
+  session?: BootSession;
+  previous?: TpmCounters;
+  floor?: UntrustedFloor;
+}
+
+export class EvidenceFieldError extends CodedError<'field-invalid'> {
+  constructor(field: string, expected: string) {
+    super('field-invalid', `"${field}": expected ${expected}`);
+  }
+}
+
+const REQUIRED = ['format', 'akPublic', 'attest', 'signature', 'expectedExtraData', 'pcrs', 'policy'];
+const OPTIONAL = ['eventLog', 'purpose', 'challenge', 'claims', 'session', 'previous', 'floor'];
+/** A nonce shorter than this proves no freshness (Q52); TPM2B_DATA holds no more than a SHA-512 digest. */
+const MIN_EXTRA_DATA_BYTES = 16;
+const MAX_EXTRA_DATA_BYTES = 64;
+/** No TPM structure is nearly this long. */
+const MAX_HEX_DIGITS = 16_384;
+const MAX_UINT32 = 0xffff_ffff;
+const MAX_UINT64 = (1n << 64n) - 1n;
+const DECIMAL = /^(?:0|[1-9][0-9]{0,19})$/;
+const SHA256_BYTES = 32;
+
+/** @throws {EvidenceFieldError | PcrValuesError | EncodingError} naming the field or the value */
+export function readEvidenceFields(document: JsonObject): EvidenceFields {
+  requireFields(document, 'document', { required: REQUIRED, optional: OPTIONAL });
+  const binding = readBinding(document);
+  return {
+    akPublic: hex(document, 'akPublic'),
+    expectedExtraData: readExtraData(document),
+    attest: hex(document, 'attest'),
+    signature: hex(document, 'signature'),
+    pcrs: parsePcrValues(document.pcrs),
+    policy: readPolicy(object(document, 'policy')),
+    ...(document.eventLog === undefined ? {} : { eventLog: base64(document, 'eventLog') }),
+    ...(document.purpose === undefined ? {} : { purpose: readPurpose(document.purpose) }),
+    ...(binding === undefined ? {} : { binding }),
+    ...(document.session === undefined ? {} : { session: readSession(object(document, 'session')) }),
+    ...(document.previous === undefined ? {} : { previous: readCounters(object(document, 'previous')) }),
+    ...(document.floor === undefined ? {} : { floor: readFloor(object(document, 'floor')) }),
+  };
+}
+
+function readExtraData(document: JsonObject): Uint8Array {
+  const bytes = hex(document, 'expectedExtraData');
+  if (bytes.length < MIN_EXTRA_DATA_BYTES || bytes.length > MAX_EXTRA_DATA_BYTES)
+    throw new EvidenceFieldError(
+      'expectedExtraData',
+      `${MIN_EXTRA_DATA_BYTES} to ${MAX_EXTRA_DATA_BYTES} bytes`,
+    );
+  return bytes;
+}
+
+function readPolicy(policy: JsonObject): EvidencePolicy {
+  requireFields(policy, 'policy', { required: ['bank', 'pcrs', 'eventLog'], optional: ['expected'] });
+  const { bank, eventLog, expected } = policy;
+  if (typeof bank !== 'string') throw new EvidenceFieldError('policy.bank', 'the name of a bank');
+  if (eventLog !== 'required' && eventLog !== 'optional')
+    throw new EvidenceFieldError('policy.eventLog', '"required" or "optional"');
+  return {
+    bank,
+    pcrs: readPcrList(policy.pcrs),
+    eventLog,
+    referenceValues: expected === undefined ? [] : readExpected(object(policy, 'expected'), bank),
+  };
+}
+
+function readPcrList(value: JsonValue | undefined): number[] {
+  const isPcr = (pcr: JsonValue): pcr is number =>
+    typeof pcr === 'number' && Number.isInteger(pcr) && pcr >= 0 && pcr < PCR_COUNT;
+  if (
+    !Array.isArray(value) ||
+    value.length === 0 ||
+    !value.every(isPcr) ||
+    new Set(value).size !== value.length
+  )
+    throw new EvidenceFieldError('policy.pcrs', 'at least one PCR number, each once');
+  return value;
+}
+
+function readExpected(expected: JsonObject, bank: string): ReferenceValue[] {
+  return Object.entries(expected).map(([index, values]) => {
+    const pcr = parsePcrIndex(index);
+    if (!Array.isArray(values))
+      throw new EvidenceFieldError(`policy.expected.${pcr}`, 'a list of hex values');
+    return { pcr, accepted: values.map((value) => readPcrHex(value, bank)) };
+  });
+}
+
+function readPcrHex(value: JsonValue, bank: string): Uint8Array {
+  if (typeof value !== 'string' || value.length !== 2 * (hashByName(bank)?.size ?? 0))
+    throw new EvidenceFieldError('policy.expected', `hex values of ${bank}`);
+  return fromHex(value);
+}
+
+function readPurpose(value: JsonValue): Purpose {
+  if (!isPurpose(value)) throw new EvidenceFieldError('purpose', '"enrol", "boot", "health" or "reattest"');
+  return value;
+}
+
+function readBinding(document: JsonObject): EvidenceFields['binding'] {
+  if (document.challenge === undefined && document.claims === undefined) return undefined;
+  return { challenge: base64(document, 'challenge'), claims: base64(document, 'claims') };
+}
+
+function readSession(session: JsonObject): BootSession {
+  requireFields(session, 'session', { required: ['releaseDigest', 'resetCount', 'restartCount'] });
+  const releaseDigest = hex(session, 'releaseDigest');
+  if (releaseDigest.length !== SHA256_BYTES)
+    throw new EvidenceFieldError('session.releaseDigest', 'a SHA-256');
+  return {
+    releaseDigest,
+    resetCount: uint32(session, 'resetCount'),
+    restartCount: uint32(session, 'restartCount'),
+  };
+}
+
+function readCounters(previous: JsonObject): TpmCounters {
+  requireFields(previous, 'previous', {
+    required: ['clock', 'resetCount', 'restartCount', 'firmwareVersion'],
+  });
+  return {
+    clock: uint64(previous, 'clock'),
+    resetCount: uint32(previous, 'resetCount'),
+    restartCount: uint32(previous, 'restartCount'),
+    firmwareVersion: uint64(previous, 'firmwareVersion'),
+  };
+}
+
+function readFloor(floor: JsonObject): UntrustedFloor {
+  requireFields(floor, 'floor', { required: ['nvPublic', 'attest', 'signature', 'contents'] });
+  return {
+    nvPublic: hex(floor, 'nvPublic'),
+    attest: hex(floor, 'attest'),
+    signature: hex(floor, 'signature'),
+    contents: hex(floor, 'contents'),
+  };
+}
+
+function requireFields(
+  from: JsonObject,
+  where: string,
+  { required, optional = [] }: { required: readonly string[]; optional?: readonly string[] },
+): void {
+  const missing = required.find((field) => from[field] === undefined);
+  if (missing !== undefined) throw new EvidenceFieldError(missing, `it to be there in ${where}`);
+  const unknown = Object.keys(from).find((field) => !required.includes(field) && !optional.includes(field));
+  if (unknown !== undefined) throw new EvidenceFieldError(unknown.slice(0, 40), `no such field in ${where}`);
+}
+
+function object(from: JsonObject, field: string): JsonObject {
+  const value = from[field];
+  if (!isJsonObject(value)) throw new EvidenceFieldError(field, 'an object');
+  return value;
+}
+
+function hex(from: JsonObject, field: string): Uint8Array {
+  const value = from[field];
+  if (typeof value !== 'string' || value.length > MAX_HEX_DIGITS)
+    throw new EvidenceFieldError(field, `lower-case hex, at most ${MAX_HEX_DIGITS} digits`);
+  return fromHex(value);
+}
+
+/** Logs have megabytes: one way there and one way back say without a pattern that the spelling is canonical. */
+function base64(from: JsonObject, field: string): Uint8Array {
+  const value = from[field];
+  const bytes = typeof value === 'string' ? Buffer.from(value, 'base64') : undefined;
+  if (bytes === undefined || toBase64(bytes) !== value)
+    throw new EvidenceFieldError(field, 'canonical base64 with padding');
+  return bytes;
+}
+
+function uint32(from: JsonObject, field: string): number {
+  const value = from[field];
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > MAX_UINT32)
+    throw new EvidenceFieldError(field, 'an unsigned 32-bit integer');
+  return value;
+}
+
+/** An integer, or its decimal digits in a string: writers whose numbers end at 2^53 can say all 64 bits. */
+function uint64(from: JsonObject, field: string): bigint {
+  const value = from[field];
+  const digits = typeof value === 'number' ? String(value) : value;
+  const number = typeof digits === 'string' && DECIMAL.test(digits) ? BigInt(digits) : undefined;
+  if (number === undefined || number > MAX_UINT64)
+    throw new EvidenceFieldError(field, 'an unsigned 64-bit integer');
+  return number;
+}

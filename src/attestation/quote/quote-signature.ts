@@ -1,0 +1,54 @@
+import { constants, verify } from 'node:crypto';
+import { concatBytes } from '../../core/bytes.ts';
+import { messageOf } from '../../core/errors.ts';
+import { ALG } from '../../tpm/algorithms.ts';
+import { padInteger } from '../../tpm/public-key.ts';
+import { parseTpmtSignature, type TpmSignature } from '../../tpm/signature.ts';
+import type { AttestationKey } from '../keys/attestation-key.ts';
+import { Refusal } from '../reasons.ts';
+
+/**
+ * Scheme and hash come from the key's own public area, never from the blob (Part 2, section 11.2.1).
+ *
+ * @throws {Refusal} `signature-malformed`, `signature-scheme-mismatch` or `signature-invalid`
+ */
+export function verifyAttestSignature(
+  ak: AttestationKey,
+  untrusted: { attest: Uint8Array; signature: Uint8Array },
+): void {
+  const signature = parseSignature(untrusted.signature);
+  const { scheme } = ak.publicArea;
+  if (signature.scheme !== scheme.id || signature.hash !== scheme.hash)
+    throw new Refusal(
+      'signature-scheme-mismatch',
+      'signature: scheme and hash are not those of the attestation key',
+    );
+  if (!isSignedBy(ak, untrusted.attest, signature))
+    throw new Refusal('signature-invalid', `signature: not made by attestation key ${ak.name}`);
+}
+
+function parseSignature(untrustedBytes: Uint8Array): TpmSignature {
+  try {
+    return parseTpmtSignature(untrustedBytes);
+  } catch (cause) {
+    throw new Refusal('signature-malformed', `signature: ${messageOf(cause)}`, { cause });
+  }
+}
+
+function isSignedBy(
+  { key, publicArea }: AttestationKey,
+  attest: Uint8Array,
+  signature: TpmSignature,
+): boolean {
+  const hash = signature.hash.name;
+  if (signature.scheme === ALG.ECDSA) {
+    if (publicArea.type !== 'ecc') return false;
+    const size = publicArea.curve.coordinateSize;
+    if (signature.r.length > size || signature.s.length > size) return false;
+    const pair = concatBytes(padInteger(signature.r, size), padInteger(signature.s, size));
+    return verify(hash, attest, { key, dsaEncoding: 'ieee-p1363' }, pair);
+  }
+  const padding =
+    signature.scheme === ALG.RSAPSS ? constants.RSA_PKCS1_PSS_PADDING : constants.RSA_PKCS1_PADDING;
+  return verify(hash, attest, { key, padding }, signature.signature);
+}

@@ -1,0 +1,64 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { parseClaims } from '../../../src/attestation/evidence/claims.ts';
+import { computeExtraData } from '../../../src/attestation/evidence/extra-data.ts';
+import { asciiBytes, sha256, toBase64, toHex, utf8Bytes } from '../../../src/core/bytes.ts';
+
+const spki = (namedCurve: string) =>
+  generateKeyPairSync('ec', { namedCurve }).publicKey.export({ type: 'spki', format: 'der' });
+const ephemeral = spki('P-256');
+
+const valid = {
+  purpose: 'boot',
+  serverKey: 'aa'.repeat(32),
+  ekFingerprint: 'bb'.repeat(32),
+  ephemeralKey: toBase64(ephemeral),
+  eventLogSha256: 'cc'.repeat(32),
+  stage0Build: 7,
+};
+const parse = (changes: object) => parseClaims(utf8Bytes(JSON.stringify({ ...valid, ...changes })));
+const refusal = expect.objectContaining({ code: 'claims-malformed' });
+
+describe('claims', () => {
+  it('come back as the values that the node wrote', () => {
+    expect(parse({})).toEqual({ ...valid, ephemeralKey: ephemeral });
+  });
+
+  it.each<[string, object]>([
+    ['an unknown purpose', { purpose: 'install' }],
+    ['an unknown field', { note: 'x' }],
+    ['a missing field', { serverKey: undefined }],
+    ['a hash in capital letters', { serverKey: 'AA'.repeat(32) }],
+    ['a hash that is too short', { ekFingerprint: 'bb' }],
+    ['a build number of 0', { stage0Build: 0 }],
+    ['a build number that is a string', { stage0Build: '7' }],
+    ['a fractional build number', { stage0Build: 1.5 }],
+    ['an ephemeral key that is no base64', { ephemeralKey: '*' }],
+    ['an ephemeral key that is a number', { ephemeralKey: 5 }],
+    ['an ephemeral key that is no key', { ephemeralKey: toBase64(asciiBytes('no key')) }],
+    ['an ephemeral key on another curve', { ephemeralKey: toBase64(spki('P-384')) }],
+    [
+      'bytes behind the ephemeral key',
+      { ephemeralKey: toBase64(Buffer.concat([ephemeral, Buffer.alloc(1)])) },
+    ],
+  ])('refuses %s', (_name, changes) => {
+    expect(() => parse(changes)).toThrow(refusal);
+  });
+
+  it.each(['', 'null', '[]', '{"purpose":"boot","purpose":"boot"}', `{"purpose":"${'x'.repeat(5000)}"}`])(
+    'refuses what is no such object: %.20s',
+    (text) => {
+      expect(() => parseClaims(utf8Bytes(text))).toThrow(refusal);
+    },
+  );
+});
+
+describe('extraData', () => {
+  it('is the hash over context, hashed challenge and hashed claims', () => {
+    const challenge = asciiBytes('challenge');
+    const claims = asciiBytes('claims');
+    const expected = sha256(asciiBytes('bootward evidence v1\0'), sha256(challenge), sha256(claims));
+    expect(toHex(computeExtraData({ challenge, claims }))).toBe(toHex(expected));
+    expect(toHex(computeExtraData({ challenge: claims, claims: challenge }))).not.toBe(toHex(expected));
+  });
+});

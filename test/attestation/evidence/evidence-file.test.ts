@@ -1,0 +1,369 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { EvidenceFields } from '../../../src/attestation/evidence/evidence-fields.ts';
+import {
+  encodeEvidenceDocument,
+  verifyEvidenceDocument,
+} from '../../../src/attestation/evidence/evidence-file.ts';
+import { MAX_EVIDENCE_BYTES, NotEvidenceError } from '../../../src/attestation/evidence/evidence-json.ts';
+import { computeExtraData } from '../../../src/attestation/evidence/extra-data.ts';
+import { asciiBytes, sha256, toBase64, toHex, utf8Bytes } from '../../../src/core/bytes.ts';
+import { computeName } from '../../../src/tpm/name.ts';
+import { encodeTpmsNvPublic, parseTpmsNvPublic } from '../../../src/tpm/nv-public.ts';
+import { sized } from '../../../src/tpm/writer.ts';
+import { AK, BOOT_LOG, codesOf, EXTRA_DATA, POLICY, pcrsOf, sealEvidence } from '../evidence-fixture.ts';
+import { buildNvCertify, createSoftwareAk, SHA256 } from '../software-ak.ts';
+
+const FIELDS: EvidenceFields = {
+  akPublic: AK.publicBytes,
+  expectedExtraData: EXTRA_DATA,
+  ...sealEvidence({ log: BOOT_LOG, pcrs: pcrsOf(BOOT_LOG) }),
+  policy: POLICY,
+  purpose: 'boot',
+};
+const TEXT = encodeEvidenceDocument(FIELDS);
+const DOCUMENT: Record<string, unknown> = JSON.parse(TEXT);
+
+const verdictOf = (changes: object) => verifyEvidenceDocument(JSON.stringify({ ...DOCUMENT, ...changes }));
+const codesFor = (changes: object) => codesOf(verdictOf(changes));
+const without = (field: string) => {
+  const { [field]: _left, ...rest } = DOCUMENT;
+  return verifyEvidenceDocument(JSON.stringify(rest));
+};
+
+describe('an evidence file', () => {
+  it('is accepted as the server writes it, with what the log gives', () => {
+    const verdict = verifyEvidenceDocument(TEXT);
+    expect(verdict).toMatchObject({ verdict: 'accept', reasons: [], notes: [] });
+    expect(verdict.replayedPcrs['4']).toBe(toHex(pcrsOf(BOOT_LOG).get(4) ?? new Uint8Array(0)));
+    expect(verifyEvidenceDocument(utf8Bytes(TEXT))).toEqual(verdict);
+  });
+
+  it('says every field again that it was given', () => {
+    const session = { releaseDigest: new Uint8Array(32), resetCount: 1, restartCount: 2 };
+    const previous = { clock: 1n, resetCount: 7, restartCount: 2, firmwareVersion: 0x2016_0511_0016_2800n };
+    const text = encodeEvidenceDocument({
+      ...FIELDS,
+      session,
+      previous,
+      policy: { ...POLICY, referenceValues: [{ pcr: 4, accepted: [pcrsOf(BOOT_LOG).get(4) ?? sha256()] }] },
+    });
+    expect(verifyEvidenceDocument(text)).toMatchObject({ verdict: 'accept', reasons: [] });
+  });
+
+  it.each([
+    '',
+    ' ',
+    'null',
+    '[]',
+    '5',
+    '"x"',
+    '{}',
+    'not json',
+    '{"format":"bootward-evidence-v2"}',
+    '{"format":1}',
+  ])('is none when it is %j', (text) => {
+    expect(() => verifyEvidenceDocument(text)).toThrow(NotEvidenceError);
+  });
+
+  it('is none when it is cut off, not UTF-8, or begins with a byte-order mark', () => {
+    expect(() => verifyEvidenceDocument(TEXT.slice(0, -1))).toThrow(NotEvidenceError);
+    expect(() => verifyEvidenceDocument(Uint8Array.of(0xff, 0xfe))).toThrow(NotEvidenceError);
+    expect(() => verifyEvidenceDocument(`\ufeff${TEXT}`)).toThrow(NotEvidenceError);
+  });
+
+  it.each([
+    ['a key twice', TEXT.replace('{', '{"purpose":"boot",')],
+    ['__proto__', TEXT.replace('{', '{"__proto__":{},')],
+    ['deep nesting', TEXT.replace('{', `{"floor":${'['.repeat(50)}${']'.repeat(50)},`)],
+    ['a lone surrogate', TEXT.replace('{', '{"\\ud800":1,')],
+  ])('S9-like: is refused with %s, though a lenient reader would take it', (_name, text) => {
+    expect(codesOf(verifyEvidenceDocument(text))).toEqual(['evidence-malformed']);
+  });
+
+  it('is refused past a size and an amount of structure, whatever is in it', () => {
+    const long = `${TEXT}${' '.repeat(MAX_EVIDENCE_BYTES)}`;
+    expect(codesOf(verifyEvidenceDocument(long))).toEqual(['evidence-too-large']);
+    expect(codesOf(verifyEvidenceDocument(asciiBytes(long)))).toEqual(['evidence-too-large']);
+    expect(() => verifyEvidenceDocument(new Uint8Array(MAX_EVIDENCE_BYTES + 1))).toThrow(NotEvidenceError);
+    const objects = `${TEXT.slice(0, -1)},"floor":[${'{},'.repeat(100_000)}{}]}`;
+    expect(codesOf(verifyEvidenceDocument(objects))).toEqual(['evidence-too-large']);
+    expect(() => verifyEvidenceDocument(`[${'{},'.repeat(100_000)}{}]`)).toThrow(NotEvidenceError);
+  });
+
+  it.each(['akPublic', 'attest', 'signature', 'expectedExtraData', 'pcrs', 'policy'])(
+    'is refused without %s',
+    (field) => {
+      expect(codesOf(without(field))).toEqual(['evidence-malformed']);
+    },
+  );
+
+  it.each<[string, object]>([
+    ['an unknown field', { comment: 'x' }],
+    ['hex in capital letters', { attest: 'FF' }],
+    ['hex with an odd digit', { signature: 'f' }],
+    ['a number in place of hex', { akPublic: 5 }],
+    ['base64 without padding', { eventLog: 'AAA' }],
+    ['base64 that is null', { eventLog: null }],
+    ['PCRs that are a list', { pcrs: [] }],
+    ['PCRs of an unknown bank', { pcrs: { md5: {} } }],
+    ['a bank that is null', { pcrs: { sha256: null } }],
+    ['PCR 24', { pcrs: { sha256: { 24: '00'.repeat(32) } } }],
+    ['PCR 01', { pcrs: { sha256: { '01': '00'.repeat(32) } } }],
+    ['PCR -1', { pcrs: { sha256: { '-1': '00'.repeat(32) } } }],
+    ['a PCR value of another length', { pcrs: { sha256: { 0: '00' } } }],
+    ['an unknown purpose', { purpose: 'install' }],
+    ['a policy that is null', { policy: null }],
+    ['a policy without a bank', { policy: { pcrs: [0], eventLog: 'required' } }],
+    ['a bank that is a number', { policy: { bank: 5, pcrs: [0], eventLog: 'required' } }],
+    ['no PCRs in the policy', { policy: { bank: 'sha256', pcrs: [], eventLog: 'required' } }],
+    ['a PCR twice in the policy', { policy: { bank: 'sha256', pcrs: [0, 0], eventLog: 'required' } }],
+    ['PCR 24 in the policy', { policy: { bank: 'sha256', pcrs: [24], eventLog: 'required' } }],
+    ['an unknown log rule', { policy: { bank: 'sha256', pcrs: [0], eventLog: 'never' } }],
+    [
+      'reference values that are no list',
+      { policy: { bank: 'sha256', pcrs: [0], eventLog: 'required', expected: { 0: 'x' } } },
+    ],
+    [
+      'reference values of another bank',
+      { policy: { bank: 'sha256', pcrs: [0], eventLog: 'required', expected: { 0: ['00'] } } },
+    ],
+    ['Q4 an expected extraData that proves no freshness', { expectedExtraData: '00' }],
+    ['Q4 an empty expected extraData', { expectedExtraData: '' }],
+    ['an expected extraData longer than any', { expectedExtraData: '00'.repeat(65) }],
+    ['claims without a challenge', { claims: 'AAAA' }],
+    ['a challenge without claims', { challenge: 'AAAA' }],
+    ['a session without counters', { session: { releaseDigest: '00'.repeat(32) } }],
+    [
+      'a release digest that is too short',
+      { session: { releaseDigest: '00', resetCount: 1, restartCount: 1 } },
+    ],
+    [
+      'a counter past 32 bits',
+      { session: { releaseDigest: '00'.repeat(32), resetCount: 2 ** 32, restartCount: 1 } },
+    ],
+    ['a negative counter', { session: { releaseDigest: '00'.repeat(32), resetCount: -1, restartCount: 1 } }],
+    [
+      'a clock that is no number',
+      { previous: { clock: '0x1', resetCount: 1, restartCount: 1, firmwareVersion: 1 } },
+    ],
+    [
+      'a clock past 64 bits',
+      { previous: { clock: '99999999999999999999', resetCount: 1, restartCount: 1, firmwareVersion: 1 } },
+    ],
+    ['a floor without its parts', { floor: {} }],
+    ['an unknown field of the policy', { policy: { ...POLICY, referenceValues: undefined, extra: 1 } }],
+  ])('is refused with %s', (_name, changes) => {
+    expect(codesFor(changes)).toEqual(['evidence-malformed']);
+  });
+
+  it('says all 64 bits of clock and firmware version, as digits or as a string', () => {
+    const previous = (clock: string) =>
+      TEXT.replace(
+        '{',
+        `{"previous":{"clock":${clock},"resetCount":7,"restartCount":2,"firmwareVersion":2312041029275363328},`,
+      );
+    expect(verifyEvidenceDocument(previous('18446744073709551615'))).toMatchObject({
+      verdict: 'hold',
+      reasons: [{ code: 'clock-went-back', message: expect.stringContaining('18446744073709551615') }],
+    });
+    expect(verifyEvidenceDocument(previous('"18446744073709551615"')).verdict).toBe('hold');
+    expect(verifyEvidenceDocument(previous('1')).verdict).toBe('accept');
+    for (const wrong of ['18446744073709551616', '-18446744073709551615', '1e20', '1.5'])
+      expect(codesOf(verifyEvidenceDocument(previous(wrong)))).toEqual(['evidence-malformed']);
+  });
+
+  it('E13 is refused for a key that is no attestation key', () => {
+    expect(codesFor({ akPublic: '00' })).toEqual(['ak-malformed']);
+    const weak = createSoftwareAk('p256', { attributes: 0 });
+    expect(codesFor({ akPublic: toHex(weak.publicBytes) })).toEqual(['ak-not-restricted']);
+  });
+});
+
+describe('challenge and claims in an evidence file', () => {
+  const akName = toHex(computeName(AK.load().publicArea));
+  const jws = (payload: object) =>
+    asciiBytes(`x.${Buffer.from(JSON.stringify(payload)).toString('base64url')}.y`);
+  const bound = (challenge: Uint8Array, claims: Uint8Array) => {
+    const extraData = computeExtraData({ challenge, claims });
+    const evidence = sealEvidence({ log: BOOT_LOG, pcrs: pcrsOf(BOOT_LOG), extraData });
+    return { ...FIELDS, ...evidence, expectedExtraData: extraData, binding: { challenge, claims } };
+  };
+  const codesBound = (challenge: object, claims: object) =>
+    codesOf(
+      verifyEvidenceDocument(
+        encodeEvidenceDocument(bound(jws(challenge), utf8Bytes(JSON.stringify(claims)))),
+      ),
+    );
+
+  it('are accepted when they give the expected extraData', () => {
+    const eventLogSha256 = toHex(sha256(BOOT_LOG));
+    expect(codesBound({ purpose: 'boot', akName }, { purpose: 'boot', eventLogSha256 })).toEqual([]);
+  });
+
+  it('are bound, and noted as unread, when they are anything else', () => {
+    const text = encodeEvidenceDocument(bound(asciiBytes('any bytes'), Uint8Array.of(0xff)));
+    const verdict = verifyEvidenceDocument(text);
+    expect(verdict.verdict).toBe('accept');
+    expect(verdict.notes.map(({ code }) => code)).toEqual(['challenge-signature-unchecked', 'claims-unread']);
+  });
+
+  it('Q7 are refused when one byte of them changed', () => {
+    const fields = bound(asciiBytes('challenge'), asciiBytes('claims'));
+    const changed = { challenge: asciiBytes('challenge'), claims: asciiBytes('claimS') };
+    const text = encodeEvidenceDocument({ ...fields, binding: changed });
+    expect(codesOf(verifyEvidenceDocument(text))).toEqual(['extra-data-mismatch']);
+  });
+
+  it('P4 are refused when they name another purpose than the document', () => {
+    expect(codesBound({ purpose: 'enrol' }, {})).toEqual(['purpose-mismatch']);
+    expect(codesBound({}, { purpose: 'health' })).toEqual(['purpose-mismatch']);
+  });
+
+  it('P4 bring their purpose and its PCR 14 rule where the document names none', () => {
+    const { purpose: _, ...nameless } = bound(jws({ purpose: 'health', akName }), utf8Bytes('{}'));
+    expect(codesOf(verifyEvidenceDocument(encodeEvidenceDocument(nameless)))).toEqual(['session-missing']);
+  });
+
+  it('Q2 are refused when the challenge was for another key', () => {
+    expect(codesBound({ akName: `000b${'00'.repeat(32)}` }, {})).toEqual(['ak-mismatch']);
+  });
+
+  it('Q54 are refused when the claims name another event log', () => {
+    expect(codesBound({}, { eventLogSha256: toHex(sha256(asciiBytes('another'))) })).toEqual([
+      'claims-event-log-mismatch',
+    ]);
+  });
+});
+
+describe('a floor record in an evidence file', () => {
+  const WRITTEN = 1 << 29;
+  const contents = new Uint8Array(64).fill(0x11);
+  const nvPublicOf = (attributes: number) =>
+    encodeTpmsNvPublic({
+      nvIndex: 0x0150_0020,
+      nameAlg: SHA256,
+      attributes,
+      authPolicy: new Uint8Array(32),
+      dataSize: 64,
+    });
+  const nvPublic = nvPublicOf(WRITTEN);
+  const indexName = computeName(parseTpmsNvPublic(nvPublic));
+
+  function floorWith(
+    changes: { attest?: object; certifier?: typeof AK; nvPublic?: Uint8Array; contents?: Uint8Array } = {},
+  ) {
+    const attest = buildNvCertify({
+      extraData: EXTRA_DATA,
+      indexName,
+      contents,
+      changes: changes.attest ?? {},
+    });
+    return {
+      nvPublic: changes.nvPublic ?? nvPublic,
+      attest,
+      signature: (changes.certifier ?? AK).sign(attest),
+      contents: changes.contents ?? contents,
+    };
+  }
+  const codesOn = (floor: ReturnType<typeof floorWith>) =>
+    codesOf(verifyEvidenceDocument(encodeEvidenceDocument({ ...FIELDS, floor })));
+
+  it('is accepted when the AK certified it for this challenge', () => {
+    expect(codesOn(floorWith())).toEqual([]);
+    expect(codesOn(floorWith({ nvPublic: sized(nvPublic) }))).toEqual([]);
+  });
+
+  const clockInfo = { clock: 1n, resetCount: 6, restartCount: 2, safe: true };
+  it.each<[string, () => ReturnType<typeof floorWith>, string]>([
+    ['by another AK', () => floorWith({ certifier: createSoftwareAk() }), 'floor-signature-invalid'],
+    ['at another resetCount', () => floorWith({ attest: { clockInfo } }), 'floor-session-mismatch'],
+    [
+      'of another index',
+      () => floorWith({ attest: { indexName: new Uint8Array(34) } }),
+      'floor-index-mismatch',
+    ],
+    [
+      'for another challenge',
+      () => floorWith({ attest: { extraData: new Uint8Array(32) } }),
+      'floor-extra-data-mismatch',
+    ],
+    ['with other contents', () => floorWith({ contents: new Uint8Array(64) }), 'floor-contents-mismatch'],
+    ['of a part of the record', () => floorWith({ attest: { offset: 1 } }), 'floor-contents-mismatch'],
+    ['with an unreadable index', () => floorWith({ nvPublic: Uint8Array.of(1) }), 'floor-malformed'],
+  ])('P7 is refused when certified %s', (_name, floor, code) => {
+    expect(codesOn(floor())).toEqual([code]);
+  });
+
+  it('P7 is refused when the index was never written', () => {
+    const unwritten = nvPublicOf(0);
+    const attest = { indexName: computeName(parseTpmsNvPublic(unwritten)) };
+    expect(codesOn(floorWith({ nvPublic: unwritten, attest }))).toEqual(['floor-index-mismatch']);
+  });
+
+  it('P7 is refused when a quote stands in its place', () => {
+    const { attest, signature } = sealEvidence({ pcrs: pcrsOf(BOOT_LOG) });
+    expect(codesOn({ ...floorWith(), attest, signature })).toEqual(['floor-malformed']);
+  });
+});
+
+describe('whatever the bytes', () => {
+  it('a verdict or NotEvidenceError comes back', () => {
+    const anything = fc.oneof(fc.json(), fc.string(), fc.uint8Array({ maxLength: 64 }));
+    fc.assert(
+      fc.property(anything, (input) => {
+        try {
+          expect(['accept', 'refuse', 'hold']).toContain(verifyEvidenceDocument(input).verdict);
+        } catch (cause) {
+          expect(cause).toBeInstanceOf(NotEvidenceError);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('any value in any field is judged, and accepted only when nothing changed', () => {
+    const fields = fc.constantFrom(...Object.keys(DOCUMENT).filter((field) => field !== 'format'));
+    fc.assert(
+      fc.property(fields, fc.jsonValue(), (field, value) => {
+        const codes = codesFor({ [field]: value });
+        expect(codes).not.toEqual([]);
+        expect(codes).not.toContain('verification-failed');
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('any flipped byte of the binary parts is refused', () => {
+    const parts = ['akPublic', 'attest', 'signature', 'expectedExtraData'] as const;
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...parts),
+        fc.nat(),
+        fc.integer({ min: 1, max: 255 }),
+        (part, offset, mask) => {
+          const bytes = Uint8Array.from(FIELDS[part]);
+          const at = offset % bytes.length;
+          bytes[at] = (bytes[at] ?? 0) ^ mask;
+          const verdict = verifyEvidenceDocument(encodeEvidenceDocument({ ...FIELDS, [part]: bytes }));
+          const keptAttributes = part === 'akPublic' && verdict.verdict === 'accept';
+          if (keptAttributes) expect(at).toBeGreaterThanOrEqual(4);
+          else expect(verdict.verdict).toBe('refuse');
+          expect(codesOf(verdict)).not.toContain('verification-failed');
+        },
+      ),
+      { numRuns: 400 },
+    );
+  });
+
+  it('any flipped byte of the event log is judged without a fault of ours', () => {
+    fc.assert(
+      fc.property(fc.nat(BOOT_LOG.length - 1), fc.integer({ min: 1, max: 255 }), (at, mask) => {
+        const bytes = Uint8Array.from(BOOT_LOG);
+        bytes[at] = (bytes[at] ?? 0) ^ mask;
+        expect(codesFor({ eventLog: toBase64(bytes) })).not.toContain('verification-failed');
+      }),
+      { numRuns: 400 },
+    );
+  });
+});

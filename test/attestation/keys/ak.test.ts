@@ -1,0 +1,71 @@
+import { describe, expect, it } from 'vitest';
+import { verifyAkTemplate } from '../../../src/attestation/keys/ak.ts';
+import { loadAttestationKey } from '../../../src/attestation/keys/attestation-key.ts';
+import { ALG } from '../../../src/tpm/algorithms.ts';
+import { OBJECT_ATTRIBUTE_BITS, type ObjectAttribute } from '../../../src/tpm/object-attributes.ts';
+import { parseTpmtPublic } from '../../../src/tpm/public-area.ts';
+import { AK_ATTRIBUTES, type AkKind, createSoftwareAk, hashOf } from '../software-ak.ts';
+
+const codeOf = (action: () => unknown): string => {
+  try {
+    action();
+    return 'accepted';
+  } catch (cause) {
+    return (cause as { code: string }).code;
+  }
+};
+const loaded = (kind: AkKind, options: Parameters<typeof createSoftwareAk>[1] = {}) =>
+  codeOf(() => createSoftwareAk(kind, options).load());
+const toggled = (attribute: ObjectAttribute) => ({
+  attributes: AK_ATTRIBUTES ^ (1 << OBJECT_ATTRIBUTE_BITS[attribute]),
+});
+
+describe('attestation keys', () => {
+  it.each<AkKind>(['p256', 'p384', 'rsassa', 'rsapss'])('accepts a %s key', (kind) => {
+    expect(loaded(kind)).toBe('accepted');
+  });
+
+  it.each<[string, ObjectAttribute, string]>([
+    ['E13 refuses a key that is not restricted', 'restricted', 'ak-not-restricted'],
+    ['E14 refuses a key that is not fixedTPM', 'fixedTPM', 'ak-not-fixed-tpm'],
+    ['E14 refuses a key that is not fixedParent', 'fixedParent', 'ak-not-fixed-parent'],
+    ['E15 refuses a key that the TPM did not make', 'sensitiveDataOrigin', 'ak-imported'],
+    ['E16 refuses a key that may also decrypt', 'decrypt', 'ak-decrypts'],
+    ['E16 refuses a key that does not sign', 'sign', 'ak-not-signing'],
+  ])('%s', (_name, attribute, code) => {
+    expect(loaded('p256', toggled(attribute))).toBe(code);
+  });
+
+  it('E16 refuses a key with a symmetric algorithm, as storage keys have', () => {
+    expect(loaded('p256', { symmetric: { keyBits: 128, mode: ALG.CFB } })).toBe('ak-symmetric-set');
+  });
+
+  it('refuses a key that fixes no scheme, or none that signs', () => {
+    expect(loaded('p256', { scheme: { id: ALG.NULL } })).toBe('ak-scheme-unset');
+    expect(loaded('p256', { scheme: { id: ALG.ECDH, hash: hashOf(ALG.SHA256) } })).toBe('ak-scheme-unset');
+  });
+
+  it('refuses SHA-1, for signing as for naming', () => {
+    const sha1 = hashOf(ALG.SHA1);
+    expect(loaded('p256', { scheme: { id: ALG.ECDSA, hash: sha1 } })).toBe('ak-hash-weak');
+    expect(loaded('p256', { nameAlg: sha1 })).toBe('ak-hash-weak');
+  });
+
+  it('E8 refuses RSA-1024 and exponent 3', () => {
+    expect(loaded('rsassa', { rsaBits: 1024 })).toBe('ak-key-weak');
+    expect(loaded('rsassa', { rsaExponent: 3 })).toBe('ak-key-weak');
+  });
+
+  it('E17 refuses a public area that is cut off or has bytes behind it', () => {
+    const { publicBytes } = createSoftwareAk();
+    expect(codeOf(() => loadAttestationKey(publicBytes.subarray(1)))).toBe('ak-malformed');
+    expect(codeOf(() => loadAttestationKey(Uint8Array.of(...publicBytes, 0)))).toBe('ak-malformed');
+  });
+
+  it('enrols the template and nothing else', () => {
+    const template = (kind: AkKind) => verifyAkTemplate(parseTpmtPublic(createSoftwareAk(kind).publicBytes));
+    expect(codeOf(() => template('p256'))).toBe('accepted');
+    for (const kind of ['p384', 'rsassa', 'rsapss'] as const)
+      expect(codeOf(() => template(kind))).toBe('ak-not-template');
+  });
+});

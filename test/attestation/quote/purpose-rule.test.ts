@@ -1,0 +1,116 @@
+import { describe, expect, it } from 'vitest';
+import type { Purpose } from '../../../src/attestation/quote/purpose.ts';
+import { verifyEvidence } from '../../../src/attestation/verify.ts';
+import { asciiBytes, sha256 } from '../../../src/core/bytes.ts';
+import { bootEvents, writeLog } from '../event-log/event-log-writer.ts';
+import { BOOT_LOG, codesOf, POLICY, pcrsOf, sealEvidence, validInput } from '../evidence-fixture.ts';
+
+const ZERO = new Uint8Array(32);
+const releaseDigest = sha256(asciiBytes('the release manifest'));
+const session = { releaseDigest, resetCount: 7, restartCount: 2 };
+const granted = sha256(ZERO, releaseDigest);
+const poison = sha256(ZERO, sha256(asciiBytes('bootward poison v1')));
+
+const pcrs = pcrsOf(BOOT_LOG);
+const verdictFor = (purpose: Purpose, pcr14: Uint8Array, of: typeof session | null = session) =>
+  verifyEvidence(
+    validInput({
+      untrustedEvidence: sealEvidence({ log: BOOT_LOG, pcrs: new Map([...pcrs, [14, pcr14]]) }),
+      purpose,
+      ...(of && { session: of }),
+    }),
+  );
+
+describe('PCR 14 and the purpose of evidence', () => {
+  it.each<[Purpose, Uint8Array]>([
+    ['enrol', ZERO],
+    ['boot', ZERO],
+    ['health', granted],
+    ['reattest', granted],
+  ])('accepts %s evidence with its own PCR 14', (purpose, value) => {
+    expect(verdictFor(purpose, value)).toMatchObject({ verdict: 'accept', reasons: [] });
+  });
+
+  it.each<Purpose>(['enrol', 'boot'])('P1 refuses %s evidence from the running system', (purpose) => {
+    expect(codesOf(verdictFor(purpose, granted))).toEqual(['pcr14-not-zero']);
+  });
+
+  it('P3 refuses boot evidence after the poison value', () => {
+    expect(codesOf(verdictFor('boot', poison))).toEqual(['pcr14-not-zero']);
+  });
+
+  it.each<Purpose>(['health', 'reattest'])('P4 refuses boot evidence presented as %s', (purpose) => {
+    expect(codesOf(verdictFor(purpose, ZERO))).toEqual(['pcr14-not-release']);
+  });
+
+  it("P2 refuses another release's digest, and the same one extended twice", () => {
+    expect(codesOf(verdictFor('health', sha256(ZERO, sha256(ZERO))))).toEqual(['pcr14-not-release']);
+    expect(codesOf(verdictFor('health', sha256(granted, releaseDigest)))).toEqual(['pcr14-not-release']);
+  });
+
+  it("P2 refuses another session's counters", () => {
+    expect(codesOf(verdictFor('health', granted, { ...session, resetCount: 6 }))).toEqual([
+      'session-mismatch',
+    ]);
+    expect(codesOf(verdictFor('health', granted, { ...session, restartCount: 1 }))).toEqual([
+      'session-mismatch',
+    ]);
+  });
+
+  it('P2 refuses running evidence that belongs to no session', () => {
+    expect(codesOf(verdictFor('health', granted, null))).toEqual(['session-missing']);
+  });
+
+  it('P4 refuses any purpose when the quote leaves PCR 14 out', () => {
+    const fewer = new Map([...pcrs].filter(([pcr]) => pcr !== 14));
+    const verdict = verifyEvidence(
+      validInput({
+        untrustedEvidence: sealEvidence({ log: BOOT_LOG, pcrs: fewer }),
+        policy: { ...POLICY, pcrs: [...fewer.keys()] },
+      }),
+    );
+    expect(codesOf(verdict)).toEqual(['selection-incomplete']);
+  });
+
+  it('refuses a firmware log that claims events in PCR 14', () => {
+    const log = writeLog([...bootEvents(), { pcr: 14, type: 0x0d, data: asciiBytes('MokList') }]);
+    const verdict = verifyEvidence(
+      validInput({ untrustedEvidence: sealEvidence({ log, pcrs: new Map([...pcrsOf(log), [14, ZERO]]) }) }),
+    );
+    expect(codesOf(verdict)).toEqual(['event-log-replay-mismatch']);
+  });
+
+  it('treats PCR 14 like any other when there is no purpose', () => {
+    const { purpose: _none, ...input } = validInput();
+    expect(verifyEvidence(input).verdict).toBe('accept');
+    const extended = sealEvidence({ log: BOOT_LOG, pcrs: new Map([...pcrs, [14, granted]]) });
+    expect(codesOf(verifyEvidence({ ...input, untrustedEvidence: extended }))).toEqual([
+      'event-log-replay-mismatch',
+    ]);
+  });
+});
+
+describe('reference values', () => {
+  const verdictWith = (referenceValues: typeof POLICY.referenceValues) =>
+    verifyEvidence(validInput({ policy: { ...POLICY, referenceValues } }));
+  const value = pcrs.get(4) ?? ZERO;
+
+  it('P12 accepts a listed value and refuses any other, with the code that policy gives', () => {
+    expect(verdictWith([{ pcr: 4, accepted: [ZERO, value] }]).verdict).toBe('accept');
+    expect(codesOf(verdictWith([{ pcr: 4, accepted: [ZERO] }]))).toEqual(['pcr-mismatch']);
+    const verdict = verdictWith([
+      { pcr: 4, accepted: [ZERO, ZERO, ZERO, ZERO], code: 'stage0-not-listed', message: 'no listed stage-0' },
+    ]);
+    expect(verdict.reasons).toEqual([
+      {
+        code: 'stage0-not-listed',
+        message: expect.stringMatching(/^PCR 4 is [0-9a-f]{64}: no listed stage-0$/),
+      },
+    ]);
+  });
+
+  it('Q58 refuses a reference that cannot be compared', () => {
+    expect(codesOf(verdictWith([{ pcr: 4, accepted: [] }]))).toEqual(['reference-unusable']);
+    expect(codesOf(verdictWith([{ pcr: 10, accepted: [ZERO] }]))).toEqual(['reference-unusable']);
+  });
+});
