@@ -1,4 +1,13 @@
-import type { EndorsementKey, Facts, NodeRecord, NodeStatus, TpmCounters } from './node.ts';
+import type {
+  EndorsementKey,
+  Facts,
+  NodeRecord,
+  NodeSession,
+  NodeStatus,
+  Suspicion,
+  TpmCounters,
+} from './node.ts';
+import type { Baseline } from './policy/baseline.ts';
 import type { Purpose } from './quote/purpose.ts';
 
 export interface ChallengeRecord {
@@ -24,7 +33,17 @@ export interface EnrolmentRecord {
   /** Base64url SHA-256 of the ephemeral client certificate that opened this enrolment. */
   clientThumbprint: string;
   untrustedHints: Readonly<Record<string, string>>;
+  /** Hex SHA-256 of the enrolment token that came with it; spent when the enrolment leads to a node. */
+  tokenSha256?: string;
+  /** What was noted of its endorsement keys: an expired certificate, a CRL that is missing. */
+  notes: readonly StoredFinding[];
   expiresAtSeconds: number;
+}
+
+/** Codes of a newer or older version may stand in a database. */
+export interface StoredFinding {
+  code: string;
+  message: string;
 }
 
 export interface VerdictRecord {
@@ -32,8 +51,8 @@ export interface VerdictRecord {
   nodeId?: string;
   purpose: Purpose;
   verdict: 'accept' | 'refuse' | 'hold';
-  reasons: readonly { code: string; message: string }[];
-  notes: readonly { code: string; message: string }[];
+  reasons: readonly StoredFinding[];
+  notes: readonly StoredFinding[];
   facts?: Facts;
   /** The evidence file (`bootward-evidence-v1`), for offline verification later. */
   evidenceDocument?: string;
@@ -63,6 +82,10 @@ export interface Activation {
   /** Those of the node when the evidence was judged. */
   countersBefore?: TpmCounters;
   endorsementKeys: readonly EndorsementKey[];
+  /** Of a node that had another AK until now: that one is retired for ever. */
+  akNameBefore?: string;
+  /** Hex SHA-256 of the enrolment token to spend. */
+  tokenSha256?: string;
   verdict: VerdictRecord;
 }
 
@@ -98,20 +121,27 @@ export interface AttestationStore {
   /**
    * Consumes the challenge, ends the enrolment, binds AK and EKs to the node and records the verdict,
    * all or nothing. `conflict`: another node came to own this AK or one of these EKs meanwhile, or the
-   * node is not what it was when the evidence was judged.
+   * node is not what it was when the evidence was judged. `token-spent`: another machine used the token.
    */
-  commitActivation(activation: Activation): Promise<'committed' | 'conflict' | ChallengeFault>;
+  commitActivation(
+    activation: Activation,
+  ): Promise<'committed' | 'conflict' | 'token-spent' | ChallengeFault>;
 
   /**
-   * Consumes the challenge and records the verdict; with an accepted one also the counters and the
-   * grant, closing the node's earlier grants. `node-not-enrolled`: it was revoked meanwhile.
-   * `counters-moved`: other evidence was accepted since this was judged, so it must be judged again (E26).
+   * Consumes the challenge and records the verdict; with an accepted one also the counters, the session,
+   * the baseline and the grant, closing the node's earlier grants; the node is no longer suspect then. With
+   * another one that says `suspect`, the node becomes that and its grants are closed. `node-not-enrolled`: it
+   * was revoked meanwhile. `counters-moved`: other evidence was accepted since this was judged, so it must be
+   * judged again (E26).
    */
   commitVerdict(commit: {
     challengeSha256: string;
     verdict: VerdictRecord;
     counters?: { before: TpmCounters | undefined; now: TpmCounters };
+    session?: NodeSession;
+    baseline?: Baseline;
     grant?: GrantRecord;
+    suspect?: Suspicion;
   }): Promise<'committed' | 'node-not-enrolled' | 'counters-moved' | ChallengeFault>;
 
   /** Records a verdict on evidence whose challenge was no longer good: nothing else changes. */

@@ -41,6 +41,25 @@ export interface EndorsementKey {
   identity: Identity;
 }
 
+/** The last boot that was granted a release: running evidence belongs to it, and to no other power cycle. */
+export interface NodeSession {
+  /** Hex SHA-256 of the release manifest. */
+  releaseDigest: string;
+  /** Hex SHA-256 of the stage-0 image that was identified; absent where no PCR tells. */
+  stage0Sha256?: string;
+  resetCount: number;
+  restartCount: number;
+  startedAtSeconds: number;
+  /** Of the last evidence in this session that was accepted, the boot's own included. */
+  provenAtSeconds: number;
+}
+
+/** An enrolled node whose running system did not prove itself, or fell silent. It may still boot anew. */
+export interface Suspicion {
+  sinceSeconds: number;
+  reason: string;
+}
+
 export interface NodeRecord {
   id: string;
   channel: string;
@@ -58,6 +77,14 @@ export interface NodeRecord {
   /** What the node says of itself; never evidence. */
   untrustedHints: Readonly<Record<string, string>>;
   counters?: TpmCounters;
+  /** Which attestation key this node is asked for (`unique` of the template); 1 until it is rotated. */
+  akGeneration: number;
+  /** An operator lets the next enrolment bring another attestation key. */
+  akMayChange: boolean;
+  /** The operator's statement that this machine's ROM verifies stage-0; never inferred. */
+  romAsserted: boolean;
+  session?: NodeSession;
+  suspect?: Suspicion;
   createdAtSeconds: number;
   lastVerdictAtSeconds?: number;
 }

@@ -23,10 +23,11 @@ import { registerEndorsementKeyRoutes } from './routes/operators/endorsement-key
 import { registerNodeRoutes } from './routes/operators/nodes.ts';
 import { registerReleaseRoutes } from './routes/operators/releases.ts';
 import { registerVerdictRoutes } from './routes/operators/verdicts.ts';
+import { createAppraiser } from './services/appraiser.ts';
 import { createChallengeService } from './services/challenges.ts';
 import { createEkExaminer } from './services/ek-examiner.ts';
 import { createEnrolmentService } from './services/enrolments.ts';
-import { createAppraiser, createEvidenceService } from './services/evidence.ts';
+import { createEvidenceService } from './services/evidence.ts';
 import { createGrantService } from './services/grants.ts';
 import { startHousekeeping } from './services/housekeeping.ts';
 import { createReadinessService } from './services/readiness.ts';

@@ -3,6 +3,7 @@ import { Kysely, type Transaction } from 'kysely';
 import { type Migration, Migrator } from 'kysely/migration';
 import { StorageError } from './errors.ts';
 import { nodesAndReleases } from './migrations/0001-nodes-and-releases.ts';
+import { policiesAndRunningNodes } from './migrations/0002-policies-and-running-nodes.ts';
 import type { Schema } from './schema.ts';
 import { createSqliteDialect } from './sqlite-dialect.ts';
 
@@ -12,6 +13,7 @@ export type DatabaseTransaction = Transaction<Schema>;
 /** In order, forward only; a name that is out in the world never changes. */
 const MIGRATIONS: Record<string, Migration> = {
   '0001-nodes-and-releases': nodesAndReleases,
+  '0002-policies-and-running-nodes': policiesAndRunningNodes,
 };
 
 /**

@@ -1,5 +1,6 @@
 import type { Expression, ExpressionBuilder, Selectable, SqlBool } from 'kysely';
-import type { EndorsementKey, NodeRecord, TpmCounters } from '../attestation/node.ts';
+import type { StoredFinding } from '../attestation/attestation-store.ts';
+import type { EndorsementKey, NodeRecord, NodeSession, TpmCounters } from '../attestation/node.ts';
 import { isJsonObject, type JsonValue, parseStrictJson } from '../core/strict-json.ts';
 import { StorageError } from './errors.ts';
 import type { Schema } from './schema.ts';
@@ -28,6 +29,13 @@ export function toNode(row: Selectable<Schema['nodes']>, ekFingerprints: readonl
     ekFingerprints,
     untrustedHints: toHints(row.untrusted_hints),
     ...(counters && { counters }),
+    akGeneration: row.ak_generation,
+    akMayChange: row.ak_may_change === 1,
+    romAsserted: row.rom_asserted === 1,
+    ...sessionOf(row),
+    ...(row.suspect_since !== null && {
+      suspect: { sinceSeconds: row.suspect_since, reason: row.suspect_reason ?? '' },
+    }),
     createdAtSeconds: row.created_at,
     ...(row.last_verdict_at !== null && { lastVerdictAtSeconds: row.last_verdict_at }),
   };
@@ -65,6 +73,33 @@ function countersOf(row: Selectable<Schema['nodes']>): TpmCounters | undefined {
   };
 }
 
+export function sessionToColumns(session: NodeSession) {
+  return {
+    session_release_digest: session.releaseDigest,
+    session_stage0_sha256: session.stage0Sha256 ?? null,
+    session_reset_count: session.resetCount,
+    session_restart_count: session.restartCount,
+    session_started_at: session.startedAtSeconds,
+    session_proven_at: session.provenAtSeconds,
+  };
+}
+
+function sessionOf(row: Selectable<Schema['nodes']>): { session?: NodeSession } {
+  if (row.session_release_digest === null || row.session_reset_count === null) return {};
+  if (row.session_restart_count === null || row.session_started_at === null) return {};
+  if (row.session_proven_at === null) return {};
+  return {
+    session: {
+      releaseDigest: row.session_release_digest,
+      ...(row.session_stage0_sha256 !== null && { stage0Sha256: row.session_stage0_sha256 }),
+      resetCount: row.session_reset_count,
+      restartCount: row.session_restart_count,
+      startedAtSeconds: row.session_started_at,
+      provenAtSeconds: row.session_proven_at,
+    },
+  };
+}
+
 type EndorsementKeyRow = Omit<Selectable<Schema['endorsement_keys']>, 'node_id'>;
 
 export function endorsementKeyToColumns(key: EndorsementKey) {
@@ -91,4 +126,13 @@ export function toHints(column: string): Record<string, string> {
   const value = fromJsonColumn(column);
   if (!isJsonObject(value)) throw new StorageError('record-corrupt', 'hints are not an object');
   return Object.fromEntries(Object.entries(value).map(([key, hint]) => [key, String(hint)]));
+}
+
+export function toFindings(column: string): StoredFinding[] {
+  const value = fromJsonColumn(column);
+  if (!Array.isArray(value)) throw new StorageError('record-corrupt', 'findings are not a list');
+  return value.map((finding) => {
+    if (!isJsonObject(finding)) throw new StorageError('record-corrupt', 'a finding is not an object');
+    return { code: String(finding.code), message: String(finding.message) };
+  });
 }

@@ -1,5 +1,6 @@
 import type { Generated } from 'kysely';
 import type { Admission, Identity, NodeStatus, PlatformState } from '../attestation/node.ts';
+import type { Baseline, FirmwareApproval } from '../attestation/policy/baseline.ts';
 import type { Purpose } from '../attestation/quote/purpose.ts';
 
 /** Rows as they are in the tables; times are Unix seconds, 64-bit TPM values decimal text. */
@@ -20,7 +21,19 @@ export interface Schema {
     firmware_version: string | null;
     created_at: number;
     last_verdict_at: number | null;
+    ak_generation: Generated<number>;
+    ak_may_change: Generated<number>;
+    rom_asserted: Generated<number>;
+    session_release_digest: string | null;
+    session_stage0_sha256: string | null;
+    session_reset_count: number | null;
+    session_restart_count: number | null;
+    session_started_at: number | null;
+    session_proven_at: number | null;
+    suspect_since: number | null;
+    suspect_reason: string | null;
   };
+  retired_aks: { ak_name: string; node_id: string; retired_at: number };
   endorsement_keys: EndorsementKeyColumns & { node_id: string };
   listed_eks: { fingerprint: string; channel: string; comment: string; imported_at: number };
   challenges: {
@@ -40,6 +53,43 @@ export interface Schema {
     untrusted_hints: string;
     expires_at: number;
     node_id: string | null;
+    token_sha256: string | null;
+    notes: Generated<string>;
+  };
+  enrolment_tokens: {
+    sha256: string;
+    channel: string;
+    comment: string;
+    created_at: number;
+    expires_at: number;
+    used_by: string | null;
+  };
+  policies: {
+    name: string;
+    version: number;
+    /** JSON list. */
+    channels: string;
+    document: string;
+    applied_at: number;
+    in_force: number;
+  };
+  policy_channels: { channel: string; policy_name: string };
+  baselines: {
+    node_id: string;
+    pcrs: string;
+    event_log: Uint8Array | null;
+    approved_by: Baseline['approvedBy'];
+    approved_at: number;
+  };
+  firmware_approvals: {
+    id: Generated<number>;
+    name: string;
+    scope_kind: FirmwareApproval['scope']['kind'];
+    scope_value: string | null;
+    pcrs: string;
+    verdict_id: number;
+    approved_at: number;
+    reason: string;
   };
   enrolment_credentials: EndorsementKeyColumns & { enrolment_id: string; secret_sha256: string };
   verdicts: {
@@ -74,6 +124,7 @@ export interface Schema {
     pcr4_secure_boot: string;
     pcr4_no_secure_boot: string | null;
     pcr11: string;
+    withdrawn_at: number | null;
   };
   audit_events: { id: Generated<number>; at: number; kind: string; subject: string; detail: string };
 }

@@ -4,7 +4,7 @@ import type {
   PendingCredential,
 } from '../attestation/attestation-store.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
-import { endorsementKeyToColumns, toEndorsementKey, toHints, toJsonColumn } from './rows.ts';
+import { endorsementKeyToColumns, toEndorsementKey, toFindings, toHints, toJsonColumn } from './rows.ts';
 import { createSqlNodeQueries } from './sql-nodes.ts';
 
 type EnrolmentQueries = Pick<
@@ -51,6 +51,8 @@ export function createSqlEnrolmentQueries(database: Database): EnrolmentQueries 
         credentials: await findCredentials(database, id),
         clientThumbprint: row.client_thumbprint,
         untrustedHints: toHints(row.untrusted_hints),
+        ...(row.token_sha256 !== null && { tokenSha256: row.token_sha256 }),
+        notes: toFindings(row.notes),
         expiresAtSeconds: row.expires_at,
       };
     },
@@ -113,6 +115,8 @@ async function insertEnrolment(tx: DatabaseTransaction, enrolment: EnrolmentReco
       ak_name: enrolment.akName,
       client_thumbprint: enrolment.clientThumbprint,
       untrusted_hints: toJsonColumn(enrolment.untrustedHints),
+      token_sha256: enrolment.tokenSha256 ?? null,
+      notes: toJsonColumn(enrolment.notes),
       expires_at: enrolment.expiresAtSeconds,
       node_id: null,
     })

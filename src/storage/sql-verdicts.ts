@@ -5,7 +5,7 @@ import type { Purpose } from '../attestation/quote/purpose.ts';
 import { isJsonObject } from '../core/strict-json.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
 import { StorageError } from './errors.ts';
-import { fromJsonColumn, toJsonColumn } from './rows.ts';
+import { fromJsonColumn, toFindings, toJsonColumn } from './rows.ts';
 import type { Schema } from './schema.ts';
 
 export function createSqlVerdictQueries(
@@ -109,15 +109,6 @@ function toVerdict(row: Selectable<Schema['verdicts']>): StoredVerdict {
     ...(row.evidence_document !== null && { evidenceDocument: row.evidence_document }),
     atSeconds: row.at,
   };
-}
-
-function toFindings(column: string): VerdictRecord['reasons'] {
-  const value = fromJsonColumn(column);
-  if (!Array.isArray(value)) throw new StorageError('record-corrupt', 'findings are not a list');
-  return value.map((finding) => {
-    if (!isJsonObject(finding)) throw new StorageError('record-corrupt', 'a finding is not an object');
-    return { code: String(finding.code), message: String(finding.message) };
-  });
 }
 
 function toFacts(column: string): Facts {

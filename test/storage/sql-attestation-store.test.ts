@@ -64,6 +64,9 @@ const node = (over: Partial<NodeRecord> = {}): NodeRecord => ({
     restartCount: 1,
     firmwareVersion: 2n ** 64n - 1n,
   },
+  akGeneration: 1,
+  akMayChange: false,
+  romAsserted: false,
   createdAtSeconds: 1001,
   ...over,
 });
@@ -75,6 +78,7 @@ const enrolment = (over: Partial<EnrolmentRecord> = {}): EnrolmentRecord => ({
   credentials: [{ ...key, secretSha256: 's1' }],
   clientThumbprint: 't1',
   untrustedHints: {},
+  notes: [],
   expiresAtSeconds: 1120,
   ...over,
 });

@@ -23,7 +23,7 @@ export interface ExaminedEk {
 }
 
 /** @throws {Refusal | TpmFormatError} */
-export type EkExaminer = (presented: PresentedEk) => ExaminedEk;
+export type EkExaminer = (presented: PresentedEk) => Promise<ExaminedEk>;
 
 const RSA_BITS = 2048;
 
@@ -32,7 +32,7 @@ const RSA_BITS = 2048;
  * attempt and is refused.
  */
 export function createEkExaminer(on: { anchors: TrustAnchors; clock: Clock }): EkExaminer {
-  return ({ public: bytes, certificate }) => {
+  return async ({ public: bytes, certificate }) => {
     const publicArea = parseTpm2bPublic(bytes);
     if (publicArea.type !== 'rsa' || publicArea.keyBits !== RSA_BITS)
       throw new Refusal(

@@ -11,11 +11,12 @@ import { type Clock, secondsOf } from '../../core/clock.ts';
 import type { RandomSource } from '../../core/random.ts';
 import { type Credential, makeCredential } from '../../tpm/credential.ts';
 import { Problem } from '../problems.ts';
+import type { Appraiser } from './appraiser.ts';
 import type { ChallengeService } from './challenges.ts';
 import type { ClientKey } from './client-key.ts';
 import type { EkExaminer, ExaminedEk } from './ek-examiner.ts';
 import { createNodeDrafter } from './enrolled-node.ts';
-import { type Appraiser, findChallenge, requirePurpose, type Submission } from './evidence.ts';
+import { findChallenge, requirePurpose, type Submission } from './evidence.ts';
 import { examineKeys, type PresentedKeys } from './presented-keys.ts';
 import { evidenceProblem, spentChallenge, verdictRecord } from './verdicts.ts';
 
@@ -133,7 +134,7 @@ export function createEnrolmentService(on: {
     requirePurpose(challenge, 'enrol');
     if (challenge.enrolmentId !== enrolment.id) throw evidenceProblem(spentChallenge('challenge-unknown'));
     const known = await on.store.findNodeByAk(enrolment.akName);
-    const { appraisal, evidenceDocument } = on.appraiser({
+    const { appraisal, evidenceDocument } = await on.appraiser({
       challenge,
       evidence: answer.evidence,
       client: answer.client,
@@ -180,6 +181,8 @@ export function createEnrolmentService(on: {
     });
     if (outcome === 'conflict')
       throw new Problem('enrolment-refused', 'the node or its keys changed while it enrolled: begin again');
+    if (outcome === 'token-spent')
+      throw new Problem('enrolment-refused', 'another machine has used this enrolment token');
     if (outcome !== 'committed') throw evidenceProblem(spentChallenge(outcome));
     if (verdict.facts === undefined) throw new Error('an accepted verdict has facts');
     return { node, facts: verdict.facts };
@@ -187,7 +190,7 @@ export function createEnrolmentService(on: {
 
   return {
     async begin(request) {
-      const { akPublic, akName, eks } = examineKeys(request, on.examineEk);
+      const { akPublic, akName, eks } = await examineKeys(request, on.examineEk);
       await refuseKnownConflicts(toHex(akName), eks);
       await refuseFlood(eks);
 
@@ -200,6 +203,7 @@ export function createEnrolmentService(on: {
         credentials: credentials.map(({ pending }) => pending),
         clientThumbprint: request.client.thumbprint,
         untrustedHints: request.untrustedHints,
+        notes: [],
         expiresAtSeconds: secondsOf(on.clock) + on.ttlSeconds,
       });
       const challenge = await on.challenges.issue({

@@ -1,20 +1,14 @@
-import {
-  type Appraisal,
-  type AppraisalInput,
-  appraise,
-  evidenceDocumentOf,
-} from '../../attestation/appraisal.ts';
 import type {
   AttestationStore,
   ChallengeFault,
   ChallengeRecord,
 } from '../../attestation/attestation-store.ts';
 import type { Facts, NodeRecord } from '../../attestation/node.ts';
-import type { ChannelPolicy } from '../../attestation/policy/channel-policy.ts';
 import type { Finding } from '../../attestation/reasons.ts';
 import { type Clock, secondsOf } from '../../core/clock.ts';
 import { chooseRelease, type Release } from '../../releases/catalog.ts';
 import { Problem } from '../problems.ts';
+import type { Appraiser } from './appraiser.ts';
 import { challengeDigest } from './challenges.ts';
 import type { ClientKey } from './client-key.ts';
 import type { GrantService } from './grants.ts';
@@ -75,7 +69,12 @@ export function createEvidenceService(on: {
       const node = requireEnrolled(await on.store.findNodeByAk(challenge.akName));
       if (challenge.consumed) throw await refuseSpent(challenge, node, 'nonce-consumed');
 
-      const { appraisal, evidenceDocument } = on.appraiser({ challenge, evidence, client, attester: node });
+      const { appraisal, evidenceDocument } = await on.appraiser({
+        challenge,
+        evidence,
+        client,
+        attester: node,
+      });
       const granted = appraisal.accepted && (await prepareGrant(node, client));
       const record = verdictRecord({
         challenge,
@@ -100,34 +99,6 @@ export function createEvidenceService(on: {
     },
   };
   return service;
-}
-
-/** Decides without recording; enrolment and boot record in transactions of their own. */
-export type Appraiser = (submission: {
-  challenge: ChallengeRecord;
-  evidence: SubmittedEvidence;
-  client: ClientKey;
-  attester: AppraisalInput['attester'];
-}) => { appraisal: Appraisal; evidenceDocument: string };
-
-export function createAppraiser(on: {
-  repository: RepositoryService;
-  serverKeys: readonly string[];
-  policy: ChannelPolicy;
-}): Appraiser {
-  return ({ challenge, evidence, client, attester }) => {
-    const input: AppraisalInput = {
-      purpose: challenge.purpose,
-      challenge: evidence.challenge,
-      untrustedClaims: evidence.claims,
-      untrustedEvidence: evidence.untrusted,
-      attester,
-      connection: { clientSpki: client.spki, serverKeys: on.serverKeys },
-      stage0References: on.repository.current()?.stage0 ?? [],
-      policy: on.policy,
-    };
-    return { appraisal: appraise(input), evidenceDocument: evidenceDocumentOf(input) };
-  };
 }
 
 /** @throws {Problem} evidence-refused, when this server never issued that challenge or has forgotten it */

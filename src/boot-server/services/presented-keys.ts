@@ -22,9 +22,9 @@ export interface ExaminedKeys {
 }
 
 /** @throws {Problem} request-invalid for what is no key, enrolment-refused for a key that will not do */
-export function examineKeys(presented: PresentedKeys, examineEk: EkExaminer): ExaminedKeys {
-  const akPublic = refuseAsEnrolment(() => examineAk(presented.akPublic));
-  const eks = presented.eks.map((ek) => refuseAsEnrolment(() => examineEk(ek)));
+export async function examineKeys(presented: PresentedKeys, examineEk: EkExaminer): Promise<ExaminedKeys> {
+  const akPublic = await refuseAsEnrolment(async () => examineAk(presented.akPublic));
+  const eks = await Promise.all(presented.eks.map((ek) => refuseAsEnrolment(() => examineEk(ek))));
   if (new Set(eks.map((ek) => ek.fingerprint)).size !== eks.length)
     throw new Problem('enrolment-refused', 'the same endorsement key was presented twice');
   return { eks, akPublic, akName: computeName(akPublic) };
@@ -38,9 +38,9 @@ function examineAk(tpm2bPublic: Uint8Array): TpmPublic {
   return akPublic;
 }
 
-function refuseAsEnrolment<T>(examine: () => T): T {
+async function refuseAsEnrolment<T>(examine: () => Promise<T>): Promise<T> {
   try {
-    return examine();
+    return await examine();
   } catch (cause) {
     if (cause instanceof TpmFormatError) throw new Problem('request-invalid', cause.message, { cause });
     if (!(cause instanceof Refusal)) throw cause;

@@ -1,0 +1,15 @@
+/** Something that happened and that somebody should be able to find again; the audit log of this server. */
+export interface AuditEvent {
+  id: number;
+  atSeconds: number;
+  /** `node-suspect`, `policy-applied`, … */
+  kind: string;
+  /** The node, policy or token it is about. */
+  subject: string;
+  detail: Readonly<Record<string, string>>;
+}
+
+export interface EventStore {
+  /** Those after this id, oldest first. */
+  listEvents(query: { afterId: number; limit: number }): Promise<AuditEvent[]>;
+}
