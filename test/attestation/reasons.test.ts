@@ -7,7 +7,7 @@ const VERDICTS = { refuse: 'refuse', hold: 'hold', note: 'accept, with a note' }
 
 function renderPage(): string {
   const rows = Object.entries(REASONS).map(
-    ([code, { kind, meaning }]) => `| \`${code}\` | ${VERDICTS[kind]} | ${meaning} |`,
+    ([code, { kind, meaning, remedy }]) => `| \`${code}\` | ${VERDICTS[kind]} | ${meaning} | ${remedy} |`,
   );
   return [
     '# Reason codes',
@@ -15,10 +15,11 @@ function renderPage(): string {
     'Why evidence was refused or held, and what was noted beside a verdict. This page is the table in',
     '`src/attestation/reasons.ts`, and a test keeps them equal (`UPDATE_DOCS=1` writes it). A code, once',
     'released, is never renamed and never changes its verdict. Reason codes are not problem codes: a problem',
-    'says why a request failed, a reason why evidence did.',
+    'says why a request failed, a reason why evidence did. `boot-admin verdicts show VERDICT` prints these words',
+    'beside what was expected and what came.',
     '',
-    '| code | verdict | meaning |',
-    '| ---- | ------- | ------- |',
+    '| code | verdict | meaning | what to do |',
+    '| ---- | ------- | ------- | ---------- |',
     ...rows,
     '',
   ].join('\n');
@@ -30,10 +31,12 @@ describe('reason codes', () => {
     expect(existsSync(PAGE) && readFileSync(PAGE, 'utf8')).toBe(renderPage());
   });
 
-  it('are kebab-case, each with a sentence', () => {
-    for (const [code, { meaning }] of Object.entries(REASONS)) {
+  it('are kebab-case, each says what it means and what to do in a sentence', () => {
+    for (const [code, { meaning, remedy }] of Object.entries(REASONS)) {
       expect(code).toMatch(/^[a-z0-9]+(?:-[a-z0-9]+)*$/);
-      expect(meaning).toMatch(/^[A-Z].*\.$/);
+      expect(meaning).toMatch(/^[A-Z][^|\n]*\.$/);
+      expect(remedy).toMatch(/^[A-Z][^|\n]*\.$/);
+      expect(remedy.length).toBeLessThan(170);
     }
   });
 
