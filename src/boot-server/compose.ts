@@ -34,6 +34,7 @@ import { createReadinessService } from './services/readiness.ts';
 import { createRepositoryService } from './services/repository.ts';
 import { loadTlsFolder, type TlsIdentity } from './tls/tls-folder.ts';
 import { loadTpmVendors } from './tpm-vendors.ts';
+import { createInlineVerification } from './verification/verification.ts';
 
 export interface BootServer {
   /** Where the doors listen; a configured port 0 has become a real one. */
@@ -66,6 +67,7 @@ export async function startBootServer(on: {
     async stop() {
       housekeeping.stop();
       await Promise.all(Object.values(doors).map((door) => door.drain(config.drainSeconds)));
+      await services.verification.stop();
       await state.database.destroy();
       logger.info({}, 'boot server has stopped');
     },
@@ -110,8 +112,10 @@ function createServices({ anchors, tls, grantKey, store, repository }: State, co
   };
   const challenges = createChallengeService({ store, grantKey, serverKeys, ttlSeconds, clock, random });
   const grants = createGrantService({ store, grantKey, ttlSeconds: config.grantTtlSeconds, clock, random });
-  const appraiser = createAppraiser({ repository, serverKeys, policy });
+  const verification = createInlineVerification();
+  const appraiser = createAppraiser({ verification, repository, serverKeys, policy });
   return {
+    verification,
     challenges,
     grants,
     evidence: createEvidenceService({ store, repository, grants, appraiser, clock }),

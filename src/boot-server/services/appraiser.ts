@@ -1,11 +1,7 @@
-import {
-  type Appraisal,
-  type AppraisalInput,
-  appraise,
-  evidenceDocumentOf,
-} from '../../attestation/appraisal.ts';
+import type { AppraisalInput } from '../../attestation/appraisal.ts';
 import type { ChallengeRecord } from '../../attestation/attestation-store.ts';
 import type { ChannelPolicy } from '../../attestation/policy/channel-policy.ts';
+import type { Verification, VerificationOutcome } from '../verification/verification.ts';
 import type { ClientKey } from './client-key.ts';
 import type { RepositoryService } from './repository.ts';
 import type { SubmittedEvidence } from './submitted-evidence.ts';
@@ -16,15 +12,16 @@ export type Appraiser = (submission: {
   evidence: SubmittedEvidence;
   client: ClientKey;
   attester: AppraisalInput['attester'];
-}) => Promise<{ appraisal: Appraisal; evidenceDocument: string }>;
+}) => Promise<VerificationOutcome>;
 
 export function createAppraiser(on: {
+  verification: Verification;
   repository: RepositoryService;
   serverKeys: readonly string[];
   policy: ChannelPolicy;
 }): Appraiser {
   return async ({ challenge, evidence, client, attester }) => {
-    const input: AppraisalInput = {
+    return on.verification.appraise({
       purpose: challenge.purpose,
       challenge: evidence.challenge,
       untrustedClaims: evidence.claims,
@@ -33,7 +30,6 @@ export function createAppraiser(on: {
       connection: { clientSpki: client.spki, serverKeys: on.serverKeys },
       stage0References: on.repository.current()?.stage0 ?? [],
       policy: on.policy,
-    };
-    return { appraisal: appraise(input), evidenceDocument: evidenceDocumentOf(input) };
+    });
   };
 }
