@@ -1,58 +1,53 @@
-import http from 'node:http';
-import { text } from 'node:stream/consumers';
 import { messageOf } from '../../core/errors.ts';
-import { isJsonObject, type JsonValue, parseStrictJson } from '../../core/strict-json.ts';
+import { type JsonValue, parseStrictJson } from '../../core/strict-json.ts';
+import { callOperators, describeRefusal, isSuccess, OperatorsSocketError } from '../operators-socket.ts';
 import { CliError } from './cli-error.ts';
-
-const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
-const DEFAULT_SOCKET = 'bootward-data/operators.sock';
 
 export interface Connection {
   socket?: string;
 }
 
+export interface Call {
+  method: 'GET' | 'POST' | 'DELETE';
+  path: string;
+  body?: JsonValue;
+}
+
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+const DEFAULT_SOCKET = 'bootward-data/operators.sock';
+
 /** One call on the operators' door. @throws {CliError} with the server's own words */
-export async function call(
-  connection: Connection,
-  request: { method: 'GET' | 'POST'; path: string; body?: JsonValue },
-): Promise<JsonValue> {
+export async function call(connection: Connection, request: Call): Promise<JsonValue> {
   return parseStrictJson(await callText(connection, request), { maxBytes: MAX_ANSWER_BYTES });
 }
 
-export async function callText(
-  { socket = DEFAULT_SOCKET }: Connection,
-  { method, path, body }: { method: 'GET' | 'POST'; path: string; body?: JsonValue },
-): Promise<string> {
+/** The same, as the server wrote it. */
+export async function callText(connection: Connection, { method, path, body }: Call): Promise<string> {
   const payload = body === undefined ? undefined : JSON.stringify(body);
-  const response = await send(socket, { method, path, payload });
-  const answer = await text(response);
-  if (response.statusCode !== undefined && response.statusCode < 300) return answer;
-  throw new CliError(problemText(answer) ?? `the server answered ${response.statusCode}`);
+  const answer = await send(connection.socket ?? DEFAULT_SOCKET, { method, path, payload });
+  if (!isSuccess(answer)) throw new CliError(describeRefusal(answer));
+  return Buffer.from(answer.body).toString('utf8');
 }
 
-function send(
+async function send(
   socketPath: string,
-  { method, path, payload }: { method: string; path: string; payload: string | undefined },
-): Promise<http.IncomingMessage> {
-  const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>();
-  const headers =
-    payload === undefined
-      ? {}
-      : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) };
-  const request = http.request({ socketPath, method, path, headers }, resolve);
-  request.on('error', (cause) => {
-    const advice = 'is the server running, and is --socket (or BOOTWARD_ADMIN_SOCKET) its socket?';
-    reject(new CliError(`no answer on ${socketPath} (${messageOf(cause)}): ${advice}`, { cause }));
-  });
-  request.end(payload);
-  return promise;
-}
-
-function problemText(answer: string): string | undefined {
+  { method, path, payload }: { method: Call['method']; path: string; payload: string | undefined },
+) {
+  const body = payload !== undefined && {
+    headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) },
+    body: payload,
+  };
   try {
-    const problem = parseStrictJson(answer, { maxBytes: MAX_ANSWER_BYTES });
-    return isJsonObject(problem) ? `${String(problem.code)}: ${String(problem.detail)}` : undefined;
-  } catch {
-    return undefined;
+    return await callOperators({
+      socketPath,
+      method,
+      path,
+      ...body,
+      maxAnswerBytes: MAX_ANSWER_BYTES,
+    });
+  } catch (cause) {
+    if (!(cause instanceof OperatorsSocketError)) throw cause;
+    const advice = 'is the server running, and is --socket (or BOOTWARD_ADMIN_SOCKET) its socket?';
+    throw new CliError(`no answer on ${socketPath} (${messageOf(cause)}): ${advice}`, { cause });
   }
 }

@@ -1,0 +1,82 @@
+import type { Command } from 'commander';
+import type { JsonObject } from '../../core/strict-json.ts';
+import { call } from './operators-client.ts';
+import { memberOf, type Options, print, printDetails, printRows, printSentence } from './output.ts';
+import { type Column, formatTime, printable, wordsOf } from './table.ts';
+import { VERDICT_COLUMNS } from './verdicts.ts';
+
+const DECISIONS = [
+  ['approve', 'admit a pending node, after comparing its EK fingerprint on its own console'],
+  ['reject', 'turn a pending node away'],
+  ['revoke', 'end a node: no challenge, no grant, not under any of its keys'],
+  ['lift-hold', 'accept that TPM counters went back or TPM firmware changed: the next evidence starts anew'],
+] as const;
+
+type Decision = (typeof DECISIONS)[number][0];
+
+export function register(nodes: Command): void {
+  nodes
+    .command('list')
+    .description('every node with its three facts')
+    .action((_options, command: Command) => listNodes(command.optsWithGlobals()));
+  nodes
+    .command('show')
+    .argument('<node>', 'its id')
+    .description('one node and its last verdicts')
+    .action((id: string, _options, command: Command) => showNode(command.optsWithGlobals(), id));
+  for (const [verb, description] of DECISIONS)
+    nodes
+      .command(verb)
+      .argument('<node>', 'its id')
+      .option('--reason <text>', 'kept in the audit log')
+      .option('--channel <name>', verb === 'approve' ? 'the channel it gets releases from' : 'not used')
+      .description(description)
+      .action((id: string, _options, command: Command) => decide(command.optsWithGlobals(), { id, verb }));
+}
+
+const NODE_COLUMNS: readonly Column[] = [
+  ['NODE', (node) => node.id],
+  ['STATUS', (node) => node.status],
+  ['IDENTITY', (node) => node.identity],
+  ['ADMISSION', (node) => node.admission],
+  ['STATE', (node) => node.state],
+  ['CHANNEL', (node) => node.channel],
+  ['LAST VERDICT', (node) => formatTime(node.lastVerdictAt)],
+];
+
+const NODE_DETAILS: readonly Column[] = [
+  ...NODE_COLUMNS,
+  ['ENROLLED', (node) => formatTime(node.createdAt)],
+  ['EK', (node) => wordsOf(node.ekFingerprints)],
+  ['AK NAME', (node) => node.akName],
+  // What the machine says of itself; nothing was decided on it.
+  ['SAYS IT IS', (node) => wordsOf(node.hints)],
+];
+
+async function listNodes(options: Options): Promise<void> {
+  const answer = await call(options, { method: 'GET', path: '/admin/v1/nodes' });
+  await printRows(options, NODE_COLUMNS, memberOf(answer, 'nodes'));
+}
+
+async function showNode(options: Options, id: string): Promise<void> {
+  const node = await call(options, { method: 'GET', path: nodePath(id) });
+  await printDetails(options, NODE_DETAILS, node);
+  if (options.output !== 'table') return;
+  print('');
+  await printRows(options, VERDICT_COLUMNS, memberOf(node, 'verdicts'));
+}
+
+async function decide(
+  options: Options & { reason?: string; channel?: string },
+  { id, verb }: { id: string; verb: Decision },
+): Promise<void> {
+  const body: JsonObject = {};
+  if (options.reason !== undefined) body.reason = options.reason;
+  if (options.channel !== undefined && verb === 'approve') body.channel = options.channel;
+  const node = await call(options, { method: 'POST', path: `${nodePath(id)}/${verb}`, body });
+  await printSentence(options, `${id} is ${printable(memberOf(node, 'status'))}`, node);
+}
+
+function nodePath(id: string): string {
+  return `/admin/v1/nodes/${encodeURIComponent(id)}`;
+}
