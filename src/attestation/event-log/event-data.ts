@@ -1,5 +1,6 @@
 import { hash as digestOf } from 'node:crypto';
 import { bytesEqual } from '../../core/bytes.ts';
+import { shortHex } from '../../core/printable.ts';
 import type { HashAlgorithm } from '../../tpm/algorithms.ts';
 import type { LogEvent } from '../../tpm/event-log.ts';
 import { EVENT_TYPE, eventTypeName } from '../../tpm/event-types.ts';
@@ -30,14 +31,23 @@ const COVERED: ReadonlyMap<number, Candidates> = new Map([
   [EVENT_TYPE.EV_EFI_VARIABLE_AUTHORITY, dataOrAllButLast],
 ]);
 
-/** Holds an event's data against its digest in the quoted bank. */
-export function checkEventData(event: LogEvent, digest: Uint8Array, hash: HashAlgorithm): Finding[] {
+/** `hearsay`: the digest of an event of this type says nothing about its data. */
+export type DataStanding = 'covered' | 'contradicted' | 'hearsay';
+
+/** Holds an event's data against its digest in one bank. */
+export function standingOfData(event: LogEvent, digest: Uint8Array, hash: HashAlgorithm): DataStanding {
   const candidates = COVERED.get(event.type);
-  if (candidates === undefined) return [];
+  if (candidates === undefined) return 'hearsay';
   const covers = candidates(event.data).some(
     (data) => data !== undefined && bytesEqual(digestOf(hash.name, data, 'buffer'), digest),
   );
-  if (covers) return [];
-  const message = `PCR ${event.pcr}: the data of ${eventTypeName(event.type)} is not what its digest covers`;
+  return covers ? 'covered' : 'contradicted';
+}
+
+/** Data that its digest must cover and does not was changed after firmware hashed it. */
+export function checkEventData(event: LogEvent, digest: Uint8Array, hash: HashAlgorithm): Finding[] {
+  if (standingOfData(event, digest, hash) !== 'contradicted') return [];
+  const came = shortHex(digestOf(hash.name, event.data, 'buffer'));
+  const message = `PCR ${event.pcr}: the data of ${eventTypeName(event.type)} hashes to ${came}, its digest is ${shortHex(digest)}`;
   return [{ code: 'event-log-data-mismatch', message }];
 }

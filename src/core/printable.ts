@@ -1,0 +1,25 @@
+import { toHex } from './bytes.ts';
+
+/** Printable ASCII, and whole code points of everything else. */
+const UNPRINTABLE = /[^\x20-\x7e]/gu;
+
+/**
+ * Text from outside in a form that drives no terminal and breaks no line (A10): everything but printable
+ * ASCII becomes its code point, and a text longer than `maxLength` is cut.
+ */
+export function toPrintable(untrustedText: string, maxLength = Number.POSITIVE_INFINITY): string {
+  const isLong = untrustedText.length > maxLength;
+  const text = isLong ? untrustedText.slice(0, maxLength) : untrustedText;
+  return `${text.replace(UNPRINTABLE, codePointOf)}${isLong ? '…' : ''}`;
+}
+
+function codePointOf(character: string): string {
+  return `\\u{${character.codePointAt(0)?.toString(16)}}`;
+}
+
+const SHORT_DIGITS = 12;
+
+/** The beginning of a digest: enough to tell two apart, short enough for a sentence. */
+export function shortHex(bytes: Uint8Array): string {
+  return `${toHex(bytes.subarray(0, SHORT_DIGITS / 2))}${bytes.length > SHORT_DIGITS / 2 ? '…' : ''}`;
+}
