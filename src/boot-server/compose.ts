@@ -35,6 +35,7 @@ import { createRepositoryService } from './services/repository.ts';
 import { loadTlsFolder, type TlsIdentity } from './tls/tls-folder.ts';
 import { loadTpmVendors } from './tpm-vendors.ts';
 import { createInlineVerification } from './verification/verification.ts';
+import { createVerificationWorkers } from './verification/verification-workers.ts';
 
 export interface BootServer {
   /** Where the doors listen; a configured port 0 has become a real one. */
@@ -51,7 +52,7 @@ export async function startBootServer(on: {
 }): Promise<BootServer> {
   const { config, logger, clock = systemClock } = on;
   const state = await openState(config, clock);
-  const services = createServices(state, config, clock);
+  const services = createServices(state, { config, clock, logger });
   const doors = createDoors(state.tls, config, logger);
   registerRoutes(doors, { ...state, ...services, config, clock });
   const housekeeping = startHousekeeping({ store: state.store, clock, logger });
@@ -102,7 +103,10 @@ async function openState(config: Config, clock: Clock) {
 
 type State = Awaited<ReturnType<typeof openState>>;
 
-function createServices({ anchors, tls, grantKey, store, repository }: State, config: Config, clock: Clock) {
+function createServices(
+  { anchors, tls, grantKey, store, repository }: State,
+  { config, clock, logger }: { config: Config; clock: Clock; logger: Logger },
+) {
   const random = systemRandom;
   const serverKeys = [tls.agents.spkiSha256];
   const ttlSeconds = config.challengeTtlSeconds;
@@ -112,7 +116,9 @@ function createServices({ anchors, tls, grantKey, store, repository }: State, co
   };
   const challenges = createChallengeService({ store, grantKey, serverKeys, ttlSeconds, clock, random });
   const grants = createGrantService({ store, grantKey, ttlSeconds: config.grantTtlSeconds, clock, random });
-  const verification = createInlineVerification();
+  const threads = config.limits.verificationThreads;
+  const verification =
+    threads === 0 ? createInlineVerification() : createVerificationWorkers({ threads, logger });
   const appraiser = createAppraiser({ verification, repository, serverKeys, policy });
   return {
     verification,

@@ -43,6 +43,8 @@ const oneOf = <const Values extends readonly string[]>(values: Values, value: Va
     description: `one of ${values.join(', ')}`,
   });
 
+export const MAX_VERIFICATION_THREADS = 64;
+
 export const CONFIG_SCHEMA = Type.Object(
   {
     dataDir: Type.String({
@@ -100,6 +102,13 @@ export const CONFIG_SCHEMA = Type.Object(
         maxBodyBytes: count(16_384, 16_777_216, 1_048_576),
         maxArtifactBytes: count(1_048_576, 68_719_476_736, 8_589_934_592),
         sliceCacheBytes: count(4_194_304, 17_179_869_184, 67_108_864),
+        verificationThreads: Type.Optional(
+          Type.Integer({
+            minimum: 0,
+            maximum: MAX_VERIFICATION_THREADS,
+            description: `a whole number from 0 to ${MAX_VERIFICATION_THREADS}`,
+          }),
+        ),
       },
       closed,
     ),

@@ -1,10 +1,17 @@
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Value } from 'typebox/value';
 import { parseDocument } from 'yaml';
 import { CodedError, messageOf } from '../core/errors.ts';
-import { CONFIG_SCHEMA, type ConfigDocument, SETTINGS, type Setting } from './config-schema.ts';
+import {
+  CONFIG_SCHEMA,
+  type ConfigDocument,
+  MAX_VERIFICATION_THREADS,
+  SETTINGS,
+  type Setting,
+} from './config-schema.ts';
 
 export type ConfigCode = 'config-unreadable' | 'config-invalid';
 
@@ -14,6 +21,7 @@ export class ConfigError extends CodedError<ConfigCode> {}
 /** The whole configuration: validated, with defaults filled in and every path absolute. */
 export interface Config extends ConfigDocument {
   operators: ConfigDocument['operators'] & { socket: string };
+  limits: ConfigDocument['limits'] & { verificationThreads: number };
   tpmVendors: string[];
 }
 
@@ -47,7 +55,7 @@ export function parseConfig({ text, origin, folder, environment }: ConfigSource)
   for (const { setting, value } of settingsIn(environment)) assign(document, setting.key.split('.'), value);
   const filled = Value.Default(CONFIG_SCHEMA, document);
   verifyDocument(filled, origin);
-  return withAbsolutePaths(filled, folder);
+  return withDefaults(filled, folder);
 }
 
 function readConfig(file: string): string {
@@ -145,7 +153,7 @@ const MAX_SOCKET_PATH_BYTES = 107;
 
 const VENDORS = fileURLToPath(new URL('../../keys/tpm-vendors', import.meta.url));
 
-function withAbsolutePaths(document: ConfigDocument, folder: string): Config {
+function withDefaults(document: ConfigDocument, folder: string): Config {
   const absolute = (path: string): string => resolve(folder, path);
   const dataDir = absolute(document.dataDir);
   const socket = absolute(document.operators.socket ?? join(dataDir, 'operators.sock'));
@@ -158,9 +166,15 @@ function withAbsolutePaths(document: ConfigDocument, folder: string): Config {
     ...document,
     dataDir,
     operators: { ...document.operators, socket },
+    limits: { ...document.limits, verificationThreads: document.limits.verificationThreads ?? spareCores() },
     trust: rootFile === undefined ? {} : { rootFile: absolute(rootFile) },
     tpmVendors: document.tpmVendors?.map(absolute) ?? [VENDORS],
   };
+}
+
+/** One core is the event loop's. */
+function spareCores(): number {
+  return Math.min(Math.max(1, availableParallelism() - 1), MAX_VERIFICATION_THREADS);
 }
 
 function memberOf(value: unknown, name: string): unknown {

@@ -36,6 +36,9 @@ export class TestClock implements Clock {
   }
 }
 
+/** Decisions on the event loop, where coverage sees them: the threads have tests of their own. */
+const INLINE_VERIFICATION = 'limits: { verificationThreads: 0 }';
+
 /** The real server in this process, with a release and a stage-0 published through its own door. */
 export class PublishedServer {
   readonly folder: string;
@@ -109,6 +112,7 @@ export class PublishedServer {
       'tpmVendors: [vendors]',
       `admission: { channel: ${CHANNEL} }`,
       'drainSeconds: 0',
+      ...(this.settings.some((line) => line.startsWith('limits:')) ? [] : [INLINE_VERIFICATION]),
       ...this.settings,
     ].join('\n');
     return parseConfig({ text, origin: 'test', folder: this.folder, environment: {} });
