@@ -24,9 +24,11 @@ export interface HashAlgorithm {
   size: number;
 }
 
+export const SHA1: HashAlgorithm = { id: ALG.SHA1, name: 'sha1', size: 20 };
+
 /** The one table of hashes: nothing else enumerates them. */
 const HASHES: readonly HashAlgorithm[] = [
-  { id: ALG.SHA1, name: 'sha1', size: 20 },
+  SHA1,
   { id: ALG.SHA256, name: 'sha256', size: 32 },
   { id: ALG.SHA384, name: 'sha384', size: 48 },
   { id: ALG.SHA512, name: 'sha512', size: 64 },

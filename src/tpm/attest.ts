@@ -50,7 +50,10 @@ export type TpmsAttest = QuoteAttest | NvAttest | OtherAttest;
 export const TPM_GENERATED_VALUE = 0xff544347;
 const ST_ATTEST_NV = 0x8014;
 const ST_ATTEST_QUOTE = 0x8018;
-const OTHER_TYPES: ReadonlyMap<number, string> = new Map([
+/** TPMI_ST_ATTEST (section 10.12.11). */
+const TYPE_NAMES: ReadonlyMap<number, string> = new Map([
+  [ST_ATTEST_NV, 'NV'],
+  [ST_ATTEST_QUOTE, 'QUOTE'],
   [0x8015, 'COMMAND_AUDIT'],
   [0x8016, 'SESSION_AUDIT'],
   [0x8017, 'CERTIFY'],
@@ -89,9 +92,7 @@ function readAttest(reader: StructureReader): TpmsAttest {
   const magic = reader.u32();
   if (magic !== TPM_GENERATED_VALUE) reader.invalid('magic is not TPM_GENERATED_VALUE');
   const type = reader.u16();
-  const typeName = OTHER_TYPES.get(type);
-  if (type !== ST_ATTEST_QUOTE && type !== ST_ATTEST_NV && typeName === undefined)
-    reader.invalid(`attestation type ${algHex(type)}`);
+  const typeName = TYPE_NAMES.get(type) ?? reader.invalid(`attestation type ${algHex(type)}`);
   const base: AttestBase = {
     qualifiedSigner: reader.sized(MAX_NAME_BYTES),
     extraData: reader.sized(MAX_NAME_BYTES),
@@ -101,7 +102,7 @@ function readAttest(reader: StructureReader): TpmsAttest {
   if (type === ST_ATTEST_QUOTE) return { type: 'quote', ...base, ...readQuoteInfo(reader) };
   if (type === ST_ATTEST_NV) return { type: 'nv', ...base, ...readNvInfo(reader) };
   reader.fixed(reader.remaining);
-  return { type: 'other', ...base, typeName: typeName ?? '' };
+  return { type: 'other', ...base, typeName };
 }
 
 function readClockInfo(reader: StructureReader): ClockInfo {

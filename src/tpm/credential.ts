@@ -25,6 +25,8 @@ interface Seed {
 
 const LABEL = 'IDENTITY';
 const ZERO_IV = new Uint8Array(16);
+/** 521 bits: all but one of the first byte must be zero, or hardly any draw would be a scalar. */
+const P521_BYTES = 66;
 
 /**
  * TPM2_MakeCredential in software (Part 1, section 24): only the TPM that holds the EK, and in it an
@@ -100,7 +102,7 @@ function setEphemeralKey(ecdh: ReturnType<typeof createECDH>, size: number, rand
   const ATTEMPTS = 64;
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const scalar = Buffer.from(random(size));
-    if (size === 66) scalar[0] = (scalar[0] ?? 0) & 1;
+    if (size === P521_BYTES) scalar.writeUInt8(scalar.readUInt8(0) & 1, 0);
     try {
       ecdh.setPrivateKey(scalar);
       return;

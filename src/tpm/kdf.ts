@@ -49,8 +49,8 @@ function firstBits(
   const blocks = Array.from({ length: Math.ceil(byteLength / hash.size) }, (_, index) =>
     block(u32(index + 1)),
   );
-  const out = concatBytes(...blocks).subarray(0, byteLength);
   const spareBits = 8 * byteLength - bits;
-  if (out[0] !== undefined) out[0] &= 0xff >> spareBits;
-  return out;
+  return concatBytes(...blocks)
+    .subarray(0, byteLength)
+    .map((byte, index) => (index === 0 ? byte & (0xff >> spareBits) : byte));
 }

@@ -38,14 +38,14 @@ function readSelection(reader: StructureReader): PcrSelection {
 }
 
 function encodeSelection({ hash, pcrs }: PcrSelection): Uint8Array {
-  const mask = new Uint8Array(MIN_SELECT_BYTES);
-  for (const pcr of pcrs) mask[pcr >> 3] = (mask[pcr >> 3] ?? 0) | (1 << (pcr & 7));
-  return concatBytes(u16(hash.id), u8(mask.length), mask);
+  const mask = pcrs.reduce((bits, pcr) => bits | (1 << pcr), 0);
+  const bytes = [mask & 0xff, (mask >>> 8) & 0xff, mask >>> 16];
+  return concatBytes(u16(hash.id), u8(bytes.length), ...bytes.map(u8));
 }
 
 function bitsOf(mask: Uint8Array): number[] {
   const out: number[] = [];
-  for (let bit = 0; bit < 8 * mask.length; bit += 1)
-    if (((mask[bit >> 3] ?? 0) >> (bit & 7)) & 1) out.push(bit);
+  for (const [index, byte] of mask.entries())
+    for (let bit = 0; bit < 8; bit += 1) if ((byte >> bit) & 1) out.push(8 * index + bit);
   return out;
 }

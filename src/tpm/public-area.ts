@@ -129,10 +129,18 @@ function readRsa(reader: StructureReader): Pick<RsaPublic, 'keyBits' | 'exponent
   if (!RSA_KEY_BITS.has(keyBits)) reader.unsupported(`RSA with ${keyBits} bits`);
   const exponent = reader.u32() || DEFAULT_RSA_EXPONENT;
   const modulus = reader.sized(keyBits / 8);
-  if (modulus.length !== keyBits / 8 || (modulus[0] ?? 0) < 0x80)
+  if (modulus.length !== keyBits / 8 || !hasTopBit(modulus))
     reader.invalid(`the modulus does not have ${keyBits} bits`);
-  if (((modulus.at(-1) ?? 0) & 1) === 0) reader.invalid('the modulus is even');
+  if (!isOdd(modulus)) reader.invalid('the modulus is even');
   return { keyBits, exponent, modulus };
+}
+
+function hasTopBit(integer: Uint8Array): boolean {
+  return integer.subarray(0, 1).some((byte) => byte & 0x80);
+}
+
+function isOdd(integer: Uint8Array): boolean {
+  return integer.subarray(-1).some((byte) => byte & 1);
 }
 
 /** TPMS_ECC_PARMS after the scheme (section 12.2.3.6), then TPMS_ECC_POINT. */

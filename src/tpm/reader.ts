@@ -19,10 +19,6 @@ export class StructureReader {
     this.structure = structure;
   }
 
-  get position(): number {
-    return this.offset;
-  }
-
   get remaining(): number {
     return this.bytes.length - this.offset;
   }

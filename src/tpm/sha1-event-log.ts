@@ -1,4 +1,4 @@
-import { ALG, type HashAlgorithm, hashById } from './algorithms.ts';
+import { SHA1 } from './algorithms.ts';
 import { TpmFormatError } from './errors.ts';
 import type { EventLog, EventLogLimits, LogEvent } from './event-log.ts';
 import { EVENT_TYPE } from './event-types.ts';
@@ -17,20 +17,19 @@ export function parseSha1EventLog(bytes: Uint8Array, limits: EventLogLimits): Ev
   if (bytes.length > limits.maxBytes)
     throw new TpmFormatError('log-too-large', `event log: ${bytes.length} bytes, at most ${limits.maxBytes}`);
   const reader = new StructureReader(bytes, 'SHA-1 event log', 'little');
-  const sha1 = hashById(ALG.SHA1) ?? reader.unsupported('SHA-1');
   const events: LogEvent[] = [];
   while (reader.remaining > 0) {
     if (events.length === limits.maxEvents)
       throw new TpmFormatError('log-too-large', `event log: more than ${limits.maxEvents} events`);
-    events.push(readEvent(reader, sha1));
+    events.push(readEvent(reader));
   }
-  return { hashes: [sha1], events };
+  return { hashes: [SHA1], events };
 }
 
-function readEvent(reader: StructureReader, sha1: HashAlgorithm): LogEvent {
+function readEvent(reader: StructureReader): LogEvent {
   const pcr = reader.u32();
   const type = reader.u32();
   if (pcr >= PCR_COUNT && !(pcr === NO_PCR && type === EVENT_TYPE.EV_NO_ACTION))
     reader.invalid(`event in PCR ${pcr}`);
-  return { pcr, type, digests: [reader.fixed(sha1.size)], data: reader.fixed(reader.u32()) };
+  return { pcr, type, digests: [reader.fixed(SHA1.size)], data: reader.fixed(reader.u32()) };
 }

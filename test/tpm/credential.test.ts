@@ -1,10 +1,10 @@
-import { constants, createHmac, generateKeyPairSync, privateDecrypt } from 'node:crypto';
+import { constants, createECDH, createHmac, generateKeyPairSync, privateDecrypt } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { fromHex, toHex } from '../../src/core/bytes.ts';
+import { fromBase64Url, fromHex, toHex } from '../../src/core/bytes.ts';
 import { systemRandom } from '../../src/core/random.ts';
-import { ALG, hashById } from '../../src/tpm/algorithms.ts';
+import { ALG, curveById, hashById } from '../../src/tpm/algorithms.ts';
 import { eccSeed, makeCredential, rsaSeed } from '../../src/tpm/credential.ts';
 import { kdfa, kdfe } from '../../src/tpm/kdf.ts';
 import { attributesOf } from '../../src/tpm/object-attributes.ts';
@@ -145,6 +145,26 @@ function rsaEk(changes: { attributes?: number; symmetric?: { keyBits: 128; mode:
   return { ekPublic, privateKey };
 }
 
+function eccEk(namedCurve: 'P-256' | 'P-521') {
+  const { publicKey } = generateKeyPairSync('ec', { namedCurve });
+  const { x = '', y = '' } = publicKey.export({ format: 'jwk' });
+  const curve = curveById(namedCurve === 'P-256' ? 3 : 5);
+  if (curve === undefined) throw new Error('no such curve');
+  return parseTpmtPublic(
+    encodeTpmtPublic({
+      type: 'ecc',
+      nameAlg: SHA256,
+      attributes: EK_ATTRIBUTES,
+      authPolicy: new Uint8Array(32),
+      symmetric: { keyBits: 128, mode: ALG.CFB },
+      scheme: { id: ALG.NULL },
+      curve,
+      x: fromBase64Url(x),
+      y: fromBase64Url(y),
+    }),
+  );
+}
+
 describe('makeCredential', () => {
   const objectName = new Uint8Array(34).fill(7);
   const credential = new Uint8Array(32).fill(9);
@@ -212,6 +232,31 @@ describe('makeCredential', () => {
     expect(calls).toBe(2);
     expect(() => eccSeed(ek, 'IDENTITY', (length) => new Uint8Array(length))).toThrow(
       expect.objectContaining({ code: 'ek-unsuitable' }),
+    );
+  });
+
+  it('makes a credential for a P-521 EK, whose random scalars are cut to 521 bits', () => {
+    const ekPublic = eccEk('P-521');
+    const drawn: number[] = [];
+    const random = (length: number) => {
+      drawn.push(length);
+      return new Uint8Array(length).fill(0xff).fill(1, 1, 8);
+    };
+    const made = makeCredential({ ekPublic, objectName, credential, random });
+    expect(drawn).toEqual([66]);
+    const scalar = random(66);
+    scalar[0] = 1;
+    const ephemeral = createECDH('secp521r1');
+    ephemeral.setPrivateKey(scalar);
+    expect(toHex(made.encryptedSecret.subarray(4, 4 + 66))).toBe(
+      toHex(ephemeral.getPublicKey().subarray(1, 1 + 66)),
+    );
+  });
+
+  it('passes on its own refusal when no ephemeral key can be drawn', () => {
+    const random = (length: number) => new Uint8Array(length);
+    expect(() => makeCredential({ ekPublic: eccEk('P-256'), objectName, credential, random })).toThrow(
+      expect.objectContaining({ code: 'ek-unsuitable', message: 'no ephemeral key could be drawn' }),
     );
   });
 

@@ -3,13 +3,15 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parse as parseYaml } from 'yaml';
-import { toHex } from '../../src/core/bytes.ts';
+import { concatBytes, EMPTY, sha256, toHex } from '../../src/core/bytes.ts';
+import { ALG } from '../../src/tpm/algorithms.ts';
 import { TpmFormatError } from '../../src/tpm/errors.ts';
 import { parseEventLog } from '../../src/tpm/event-log.ts';
-import { replayEventLog } from '../../src/tpm/event-log-replay.ts';
+import { replayEventLog, startValue } from '../../src/tpm/event-log-replay.ts';
 import { eventTypeName } from '../../src/tpm/event-types.ts';
-import { le32 } from '../attestation/event-log/event-log-writer.ts';
+import { bootEvents, le32, writeEvent, writeLog } from '../attestation/event-log/event-log-writer.ts';
 import { BOOT_LOG } from '../attestation/evidence-fixture.ts';
+import { hashOf, SHA256 } from '../attestation/software-ak.ts';
 
 const CORPORA = '../shared/corpora';
 const GO_TPM_TOOLS = join(CORPORA, 'google/go-tpm-tools');
@@ -132,6 +134,27 @@ describe('event logs', () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  it('start from zero, from all ones where only a dynamic launch extends, and in PCR 0 from the locality', () => {
+    const start = (pcr: number, locality?: number) =>
+      toHex(startValue({ pcr, hash: SHA256, ...(locality !== undefined && { locality }) }));
+    const [zero, ones] = ['00'.repeat(32), 'ff'.repeat(32)];
+    expect([0, 1, 16, 23].map((pcr) => start(pcr, 0))).toEqual([zero, zero, zero, zero]);
+    expect([17, 20, 22].map((pcr) => start(pcr))).toEqual([ones, ones, ones]);
+    expect([start(0, 3), start(1, 3)]).toEqual([`${'00'.repeat(31)}03`, zero]);
+  });
+
+  it('give no value of a bank for which an event has no digest', () => {
+    const banks = [SHA256, hashOf(ALG.SHA384)];
+    const digests = [{ id: ALG.SHA256, bytes: sha256() }];
+    const event = { pcr: 8, type: 0x0d, data: EMPTY, digests };
+    const log = parseEventLog(concatBytes(writeLog(bootEvents(), banks), writeEvent(event, banks)));
+    expect([...replayEventLog(parseEventLog(writeLog(bootEvents(), banks))).keys()]).toEqual([
+      'sha256',
+      'sha384',
+    ]);
+    expect([...replayEventLog(log).keys()]).toEqual(['sha256']);
   });
 
   it('name their types, known or not', () => {

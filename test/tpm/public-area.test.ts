@@ -3,9 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { EMPTY, fromHex, sha256, toHex } from '../../src/core/bytes.ts';
 import { ALG, curveById } from '../../src/tpm/algorithms.ts';
 import { computeName } from '../../src/tpm/name.ts';
+import { encodePcrSelections } from '../../src/tpm/pcr-selection.ts';
 import { encodeTpmtPublic, parseTpm2bPublic, parseTpmtPublic } from '../../src/tpm/public-area.ts';
 import { padInteger, toKeyObject, toSpki } from '../../src/tpm/public-key.ts';
-import { sized, u16, u32 } from '../../src/tpm/writer.ts';
+import { sized, u16, u32, u64 } from '../../src/tpm/writer.ts';
 import { AK_ATTRIBUTES, createSoftwareAk, SHA256 } from '../attestation/software-ak.ts';
 
 const ak = createSoftwareAk();
@@ -105,12 +106,16 @@ describe('TPMT_PUBLIC', () => {
       );
     expect(rsa(65537)).toMatchObject({ exponent: 65537, keyBits: 2048, scheme: { id: ALG.RSAES } });
     expect(rsa(3)).toMatchObject({ exponent: 3 });
+    const exponents = [17, 65537].map((exponent) => toKeyObject(rsa(exponent)).export({ format: 'jwk' }).e);
+    expect(exponents).toEqual(['EQ', 'AQAB']);
   });
 
   it.each([
     ['a length that is not a TPM key size', 1000, 125],
     ['a modulus shorter than it says', 2048, 255],
-  ])('refuses RSA with %s', (_name, keyBits, length) => {
+    ['no modulus', 2048, 0],
+    ['a modulus whose first bit is zero', 2048, 256, 0x7f],
+  ])('refuses RSA with %s', (_name, keyBits, length, fill = 0xff) => {
     const bytes = encodeTpmtPublic({
       type: 'rsa',
       nameAlg: SHA256,
@@ -119,7 +124,7 @@ describe('TPMT_PUBLIC', () => {
       scheme: { id: ALG.NULL },
       keyBits,
       exponent: 65537,
-      modulus: new Uint8Array(length).fill(0xff),
+      modulus: new Uint8Array(length).fill(fill),
     });
     expect(['invalid-value', 'unsupported']).toContain(codeOf(bytes));
   });
@@ -151,6 +156,18 @@ describe('writers', () => {
     expect(toHex(u32(0xffff_ffff))).toBe('ffffffff');
     for (const value of [-1, 0x1_0000, 1.5, Number.NaN])
       expect(() => u16(value)).toThrow(expect.objectContaining({ code: 'invalid-value' }));
+  });
+
+  it('refuse what is no UINT64', () => {
+    expect(toHex(u64((1n << 64n) - 1n))).toBe('ffffffffffffffff');
+    for (const value of [-1n, 1n << 64n])
+      expect(() => u64(value)).toThrow(expect.objectContaining({ code: 'invalid-value' }));
+  });
+
+  it('refuse a PCR that no TPM has', () => {
+    const encode = (...pcrs: number[]) => toHex(encodePcrSelections([{ hash: SHA256, pcrs }]));
+    expect(encode(0, 9, 23)).toBe('00000001000b03010280');
+    expect(() => encode(24)).toThrow(expect.objectContaining({ code: 'invalid-value' }));
   });
 
   it('write what fromHex reads', () => {

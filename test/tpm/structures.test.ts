@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { toHex } from '../../src/core/bytes.ts';
+import { EMPTY, toHex } from '../../src/core/bytes.ts';
 import { ALG, curveById, hashById } from '../../src/tpm/algorithms.ts';
 import { encodeTpmsAttest, parseTpmsAttest } from '../../src/tpm/attest.ts';
 import { TpmFormatError } from '../../src/tpm/errors.ts';
@@ -8,6 +8,7 @@ import { encodeTpmsNvPublic, parseTpmsNvPublic } from '../../src/tpm/nv-public.t
 import { OBJECT_ATTRIBUTE_BITS } from '../../src/tpm/object-attributes.ts';
 import { encodeTpmtPublic, parseTpmtPublic } from '../../src/tpm/public-area.ts';
 import { encodeTpmtSignature, parseTpmtSignature } from '../../src/tpm/signature.ts';
+import { SHA256 } from '../attestation/software-ak.ts';
 
 const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
 const u64 = fc.bigInt({ min: 0n, max: (1n << 64n) - 1n });
@@ -125,6 +126,27 @@ const nvPublic = common.chain(({ nameAlg, authPolicy }) =>
     dataSize: fc.integer({ min: 0, max: 0xffff }),
   }),
 );
+
+describe('TPMS_NV_PUBLIC', () => {
+  const area = { nvIndex: 0x0150_0020, nameAlg: SHA256, attributes: 0, dataSize: 64 };
+  const codeOf = (changes: object) => {
+    try {
+      parseTpmsNvPublic(encodeTpmsNvPublic({ ...area, authPolicy: EMPTY, ...changes }));
+      return 'read';
+    } catch (cause) {
+      return (cause as TpmFormatError).code;
+    }
+  };
+
+  it.each([
+    ['takes an empty policy', {}, 'read'],
+    ['takes a policy of its name algorithm', { authPolicy: new Uint8Array(32) }, 'read'],
+    ['refuses a shorter policy', { authPolicy: new Uint8Array(20) }, 'invalid-value'],
+    ['refuses a longer policy', { authPolicy: new Uint8Array(33) }, 'too-long'],
+    ['refuses a handle that is no NV index', { nvIndex: 0x8150_0020 }, 'invalid-value'],
+    ['refuses an unknown name algorithm', { nameAlg: { ...SHA256, id: 0x7777 } }, 'unsupported'],
+  ])('%s', (_name, changes, code) => expect(codeOf(changes)).toBe(code));
+});
 
 const STRUCTURES = [
   {

@@ -1,4 +1,5 @@
 import { bytesEqual, EMPTY, fromBase64Url, sha256, toHex } from '../../core/bytes.ts';
+import { messageOf } from '../../core/errors.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../../core/strict-json.ts';
 import { isPurpose, type Purpose } from '../quote/purpose.ts';
 import { type Finding, Refusal } from '../reasons.ts';
@@ -64,8 +65,7 @@ function readabilityNotes(claims: Uint8Array): Finding[] {
     parseClaims(claims);
     return [unchecked];
   } catch (cause) {
-    if (!(cause instanceof Refusal)) throw cause;
-    return [unchecked, { code: 'claims-unread', message: cause.message }];
+    return [unchecked, { code: 'claims-unread', message: messageOf(cause) }];
   }
 }
 

@@ -1,5 +1,5 @@
 import { toBase64, toHex } from '../../core/bytes.ts';
-import { CodedError, messageOf } from '../../core/errors.ts';
+import { messageOf } from '../../core/errors.ts';
 import { loadAttestationKey } from '../keys/attestation-key.ts';
 import { encodePcrBank, encodePcrValues } from '../quote/pcr-values.ts';
 import { concludeFrom, type Finding, Refusal, type VerdictKind } from '../reasons.ts';
@@ -81,7 +81,6 @@ function decode(input: Uint8Array | string): EvidenceFields {
   try {
     return readEvidenceFields(document);
   } catch (cause) {
-    if (!(cause instanceof CodedError)) throw cause;
     throw new Refusal('evidence-malformed', messageOf(cause), { cause });
   }
 }

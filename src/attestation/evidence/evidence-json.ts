@@ -1,5 +1,5 @@
-import { CodedError } from '../../core/errors.ts';
-import { isJsonObject, type JsonObject, parseStrictJson, StrictJsonError } from '../../core/strict-json.ts';
+import { CodedError, messageOf } from '../../core/errors.ts';
+import { isJsonObject, type JsonObject, parseStrictJson } from '../../core/strict-json.ts';
 import { Refusal } from '../reasons.ts';
 
 export const EVIDENCE_FORMAT = 'bootward-evidence-v1';
@@ -9,8 +9,8 @@ export const MAX_EVIDENCE_BYTES = 24 * 1024 * 1024;
 
 /** Not an evidence file at all: not JSON, not an object, or of another format. */
 export class NotEvidenceError extends CodedError<'evidence-unreadable'> {
-  constructor(message: string) {
-    super('evidence-unreadable', message);
+  constructor(message: string, options?: ErrorOptions) {
+    super('evidence-unreadable', message, options);
   }
 }
 
@@ -100,9 +100,9 @@ function parseObject(text: string, rewritten: string): JsonObject {
     const value = parseStrictJson(rewritten, { maxBytes: 2 * MAX_EVIDENCE_BYTES, maxDepth: MAX_DEPTH });
     if (isJsonObject(value)) return value;
   } catch (cause) {
-    if (!(cause instanceof StrictJsonError)) throw cause;
-    if (isLaxEvidence(text)) throw new Refusal('evidence-malformed', `document: ${cause.message}`, { cause });
-    throw new NotEvidenceError(`not JSON: ${cause.message}`);
+    const message = messageOf(cause);
+    if (isLaxEvidence(text)) throw new Refusal('evidence-malformed', `document: ${message}`, { cause });
+    throw new NotEvidenceError(`not JSON: ${message}`, { cause });
   }
   throw new NotEvidenceError('not a JSON object');
 }

@@ -38,13 +38,13 @@ export function verifyQuote(input: {
       'extra-data-mismatch',
       'quote: extraData answers another challenge or covers other claims',
     );
-  verifyAttestSignature(ak, untrusted);
+  const { hash: akHash } = verifyAttestSignature(ak, untrusted);
   const quote = claimedQuote;
-  verifySelection(quote.selections, policy);
-  verifyPcrDigest(quote, { ak, claimedPcrs: untrusted.pcrs });
+  const { hash: bank, pcrs } = verifySelection(quote.selections, policy);
+  verifyPcrDigest(quote, { akHash, claimedPcrs: untrusted.pcrs });
   const { clock, resetCount, restartCount, safe } = quote.clockInfo;
   return {
-    pcrs: untrusted.pcrs.get(policy.bank) ?? new Map(),
+    pcrs: new Map(pcrs.map((pcr) => [pcr, quotedValue(untrusted.pcrs, { hash: bank, pcr })])),
     counters: { clock, resetCount, restartCount, firmwareVersion: quote.firmwareVersion },
     clockIsSafe: safe,
   };
@@ -65,10 +65,11 @@ function decodeAttest(untrustedBytes: Uint8Array): ReturnType<typeof parseTpmsAt
   }
 }
 
+/** The selection of the policy's bank. */
 function verifySelection(
   selections: readonly PcrSelection[],
   policy: { bank: string; pcrs: readonly number[] },
-): void {
+): PcrSelection {
   const banks = selections.map(({ hash }) => hash.name);
   if (selections.length === 0) throw new Refusal('selection-empty', 'quote: no PCR is selected');
   const twice = banks.find((bank, index) => banks.indexOf(bank) !== index);
@@ -89,16 +90,19 @@ function verifySelection(
       'selection-incomplete',
       `quote: PCR ${missing.join(', ')} of ${policy.bank} are not covered`,
     );
+  return selection;
 }
 
 /** TPM2_Quote (Part 3, section 18.4): the selected values in order, hashed with the signing scheme's hash. */
-function verifyPcrDigest(quote: QuoteAttest, given: { ak: AttestationKey; claimedPcrs: PcrValues }): void {
-  const { ak, claimedPcrs } = given;
+function verifyPcrDigest(
+  quote: QuoteAttest,
+  { akHash, claimedPcrs }: { akHash: HashAlgorithm; claimedPcrs: PcrValues },
+): void {
   requireNoUnquoted(quote.selections, claimedPcrs);
   const values = quote.selections.flatMap(({ hash, pcrs }) =>
     pcrs.map((pcr) => quotedValue(claimedPcrs, { hash, pcr })),
   );
-  const digest = digestOf(ak.publicArea.scheme.hash?.name ?? '', concatBytes(...values), 'buffer');
+  const digest = digestOf(akHash.name, concatBytes(...values), 'buffer');
   if (!bytesEqual(digest, quote.pcrDigest))
     throw new Refusal('pcr-digest-mismatch', 'quote: the PCR values sent are not the ones that were quoted');
 }

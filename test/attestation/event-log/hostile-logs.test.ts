@@ -201,6 +201,7 @@ describe('EV_NO_ACTION', () => {
       'L33 refuses a longer StartupLocality',
       [noAction(concatBytes(asciiBytes('StartupLocality\0'), Uint8Array.of(3, 0))), ...bootEvents()],
     ],
+    ['L33 refuses one without a locality', [noAction(asciiBytes('StartupLocality\0')), ...bootEvents()]],
     ['L34 refuses two of them', [locality(3), locality(3), ...bootEvents()]],
     ['L34 refuses one after PCR 0 was extended', [...bootEvents(), locality(0)]],
     ['L33 refuses one in another PCR', [{ ...locality(3), pcr: 1 }, ...bootEvents()]],
@@ -420,10 +421,11 @@ describe('what was quoted', () => {
   });
 
   it('notes events of PCRs that the quote does not cover', () => {
-    const log = withEvents({ pcr: 10, type: 0x0d, data: asciiBytes('boot_aggregate') });
+    const event = { type: 0x0d, data: asciiBytes('boot_aggregate') };
+    const log = withEvents({ ...event, pcr: 15 }, { ...event, pcr: 10 }, { ...event, pcr: 15 });
     expect(verdictOnLog(log, PCRS)).toMatchObject({
       verdict: 'accept',
-      notes: [{ code: 'events-unquoted' }],
+      notes: [{ code: 'events-unquoted', message: expect.stringContaining('PCR 10, 15 are') }],
     });
   });
 

@@ -7,6 +7,7 @@ import {
 } from '../../../src/attestation/evidence/evidence-file.ts';
 import { MAX_EVIDENCE_BYTES, NotEvidenceError } from '../../../src/attestation/evidence/evidence-json.ts';
 import { computeExtraData } from '../../../src/attestation/evidence/extra-data.ts';
+import { verifyEvidence } from '../../../src/attestation/verify.ts';
 import { asciiBytes, sha256, toBase64, toHex, utf8Bytes } from '../../../src/core/bytes.ts';
 import { computeName } from '../../../src/tpm/name.ts';
 import { encodeTpmsNvPublic, parseTpmsNvPublic } from '../../../src/tpm/nv-public.ts';
@@ -91,6 +92,16 @@ describe('an evidence file', () => {
     expect(() => verifyEvidenceDocument(`[${'{},'.repeat(100_000)}{}]`)).toThrow(NotEvidenceError);
   });
 
+  it.each<[string, string, string]>([
+    ['8192 escapes in one string', `"${'\\\\'.repeat(8192)}"`, 'evidence-malformed'],
+    ['8193 escapes in one string', `"${'\\\\'.repeat(8193)}"`, 'evidence-too-large'],
+    ['8193 escapes in two strings', `"${'\\n'.repeat(8192)}","${'\\n'}"`, 'evidence-too-large'],
+    ['8000 strings', `${'"",'.repeat(7999)}""`, 'evidence-malformed'],
+    ['9000 strings', `${'"",'.repeat(8999)}""`, 'evidence-too-large'],
+  ])('is read up to a bound of its structure: %s', (_name, strings, code) => {
+    expect(codesOf(verifyEvidenceDocument(TEXT.replace('{', `{"comment":[${strings}],`)))).toEqual([code]);
+  });
+
   it.each(['akPublic', 'attest', 'signature', 'expectedExtraData', 'pcrs', 'policy'])(
     'is refused without %s',
     (field) => {
@@ -123,6 +134,10 @@ describe('an evidence file', () => {
     [
       'reference values that are no list',
       { policy: { bank: 'sha256', pcrs: [0], eventLog: 'required', expected: { 0: 'x' } } },
+    ],
+    [
+      'reference values of a bank that is none',
+      { policy: { bank: 'md5', pcrs: [0], eventLog: 'required', expected: { 0: ['00'] } } },
     ],
     [
       'reference values of another bank',
@@ -171,6 +186,11 @@ describe('an evidence file', () => {
     expect(verifyEvidenceDocument(previous('1')).verdict).toBe('accept');
     for (const wrong of ['18446744073709551616', '-18446744073709551615', '1e20', '1.5'])
       expect(codesOf(verifyEvidenceDocument(previous(wrong)))).toEqual(['evidence-malformed']);
+  });
+
+  it('needs no reference values in its policy', () => {
+    const { bank, pcrs, eventLog } = POLICY;
+    expect(codesFor({ policy: { bank, pcrs, eventLog } })).toEqual([]);
   });
 
   it('E13 is refused for a key that is no attestation key', () => {
@@ -234,6 +254,29 @@ describe('challenge and claims in an evidence file', () => {
       'claims-event-log-mismatch',
     ]);
   });
+
+  it.each<[string, Uint8Array, string[]]>([
+    [
+      'Q54 are refused when the claims name an event log and none came',
+      BOOT_LOG,
+      ['claims-event-log-mismatch'],
+    ],
+    ['are accepted without an event log when the claims name none', new Uint8Array(0), []],
+  ])('%s', (_name, named, codes) => {
+    const claims = utf8Bytes(JSON.stringify({ purpose: 'boot', eventLogSha256: toHex(sha256(named)) }));
+    const { eventLog: _log, ...logless } = bound(jws({ purpose: 'boot', akName }), claims);
+    const text = encodeEvidenceDocument({ ...logless, policy: { ...POLICY, eventLog: 'optional' } });
+    expect(codesOf(verifyEvidenceDocument(text))).toEqual(codes);
+  });
+
+  it.each([
+    ['holds a list', Buffer.from('[{"purpose":"enrol"}]').toString('base64url')],
+    ['is no base64url', '!'],
+    ['is no JSON', 'AAAA'],
+  ])('are bound and unread when the payload of the challenge %s', (_name, payload) => {
+    const text = encodeEvidenceDocument(bound(asciiBytes(`x.${payload}.y`), utf8Bytes('[]')));
+    expect(verifyEvidenceDocument(text)).toMatchObject({ verdict: 'accept', reasons: [] });
+  });
 });
 
 describe('a floor record in an evidence file', () => {
@@ -291,6 +334,17 @@ describe('a floor record in an evidence file', () => {
     ['with other contents', () => floorWith({ contents: new Uint8Array(64) }), 'floor-contents-mismatch'],
     ['of a part of the record', () => floorWith({ attest: { offset: 1 } }), 'floor-contents-mismatch'],
     ['with an unreadable index', () => floorWith({ nvPublic: Uint8Array.of(1) }), 'floor-malformed'],
+    ['with no index at all', () => floorWith({ nvPublic: new Uint8Array(0) }), 'floor-malformed'],
+    [
+      'at another restartCount',
+      () => floorWith({ attest: { clockInfo: { ...clockInfo, resetCount: 7, restartCount: 3 } } }),
+      'floor-session-mismatch',
+    ],
+    [
+      'of less than the whole index',
+      () => floorWith({ attest: { contents: contents.subarray(1) }, contents: contents.subarray(1) }),
+      'floor-contents-mismatch',
+    ],
   ])('P7 is refused when certified %s', (_name, floor, code) => {
     expect(codesOn(floor())).toEqual([code]);
   });
@@ -301,6 +355,16 @@ describe('a floor record in an evidence file', () => {
     expect(codesOn(floorWith({ nvPublic: unwritten, attest }))).toEqual(['floor-index-mismatch']);
   });
 
+  it('Q55 refuses when an exception comes in the middle of it', () => {
+    const { akPublic: _key, policy, purpose: _purpose, ...untrustedEvidence } = FIELDS;
+    const floor = { ...floorWith(), contents: null as never };
+    const input = { ak: AK.load(), expectedExtraData: EXTRA_DATA, policy };
+    expect(verifyEvidence({ ...input, untrustedEvidence: { ...untrustedEvidence, floor } })).toMatchObject({
+      verdict: 'refuse',
+      reasons: [{ code: 'verification-failed' }],
+    });
+  });
+
   it('P7 is refused when a quote stands in its place', () => {
     const { attest, signature } = sealEvidence({ pcrs: pcrsOf(BOOT_LOG) });
     expect(codesOn({ ...floorWith(), attest, signature })).toEqual(['floor-malformed']);
@@ -308,6 +372,14 @@ describe('a floor record in an evidence file', () => {
 });
 
 describe('whatever the bytes', () => {
+  it('Q55 a fault of our own refuses', () => {
+    expect(verifyEvidenceDocument(null as never)).toMatchObject({
+      verdict: 'refuse',
+      reasons: [{ code: 'verification-failed' }],
+      replayedPcrs: {},
+    });
+  });
+
   it('a verdict or NotEvidenceError comes back', () => {
     const anything = fc.oneof(fc.json(), fc.string(), fc.uint8Array({ maxLength: 64 }));
     fc.assert(

@@ -337,12 +337,17 @@ describe('counters and clock', () => {
 });
 
 describe('faults of our own', () => {
-  it('Q55 an exception in the middle of the checklist refuses', () => {
-    const input = validInput();
-    const broken = { ...input, untrustedEvidence: { ...input.untrustedEvidence, pcrs: null as never } };
-    expect(verifyEvidence(broken)).toMatchObject({
+  const { untrustedEvidence } = validInput();
+  it.each<[string, Partial<ReturnType<typeof validInput>>]>([
+    ['before the quote is read', { policy: null as never }],
+    ['while the quote is checked', { untrustedEvidence: { ...untrustedEvidence, pcrs: null as never } }],
+    ['while the log is replayed', { untrustedEvidence: { ...untrustedEvidence, eventLog: null as never } }],
+    ['while counters are compared', { previous: null as never }],
+  ])('Q55 an exception %s refuses', (_name, changes) => {
+    expect(verifyEvidence(validInput(changes))).toMatchObject({
       verdict: 'refuse',
       reasons: [{ code: 'verification-failed' }],
+      replayedPcrs: new Map(),
     });
   });
 
