@@ -237,7 +237,7 @@ export const REASONS = {
   ),
   'event-log-malformed': refuse(
     'The event log is not a TCG crypto-agile log.',
-    "Look at the log with `boot-admin verdicts log`; update the machine's firmware, or let policy do without its log.",
+    "Save the evidence with `boot-admin verdicts export` for its maker; update the firmware, or let policy do without its log.",
   ),
   'event-log-too-large': refuse(
     'The event log has more bytes or events than this verifier reads.',

@@ -31,6 +31,7 @@ const NODES: Readonly<Record<string, NodeReader>> = {
   '3/5': (body) => `USB(${hex(body.u8())},${hex(body.u8())})`,
   '3/11': readMac,
   '3/12': readIpv4,
+  '3/13': readIpv6,
   '3/18': (body) => `Sata(${hex(body.u16())},${hex(body.u16())},${hex(body.u16())})`,
   '3/23': (body) => `NVMe(${hex(body.u32())},${toHex(body.fixed(8))})`,
   '3/24': (body) => `Uri(${latin1(body)})`,
@@ -39,6 +40,15 @@ const NODES: Readonly<Record<string, NodeReader>> = {
   '4/4': (body) => utf16(body),
   '4/6': (body) => `FvFile(${formatGuid(body.fixed(GUID_BYTES))})`,
   '4/7': (body) => `Fv(${formatGuid(body.fixed(GUID_BYTES))})`,
+  '4/8': (body) => {
+    body.u32(); // reserved
+    return `Offset(${hex(body.u64())},${hex(body.u64())})`;
+  },
+  '5/1': (body) => {
+    const deviceType = hex(body.u16());
+    body.u16(); // status
+    return `BBS(${deviceType},${latin1(body)})`;
+  },
 };
 
 /**
@@ -47,23 +57,17 @@ const NODES: Readonly<Record<string, NodeReader>> = {
  *
  * @throws {TpmFormatError} when the bytes are not nodes up to an end node
  */
-export function formatDevicePath(bytes: Uint8Array): string {
-  const reader = new StructureReader(bytes, 'device path', 'little');
-  let text = '';
+export function formatDevicePath(reader: StructureReader): string {
+  const instances: string[][] = [[]];
   for (let nodes = 0; nodes < MAX_NODES; nodes += 1) {
     const type = reader.u8();
     const subType = reader.u8();
     const length = reader.u16();
     if (length < HEADER_BYTES) reader.invalid(`a node of ${length} bytes`);
     const body = reader.fixed(length - HEADER_BYTES);
-    if (type === END_TYPE && subType !== END_INSTANCE) {
-      reader.end();
-      return text;
-    }
-    text +=
-      type === END_TYPE
-        ? ','
-        : `${text === '' || text.endsWith(',') ? '' : '/'}${formatNode(`${type}/${subType}`, body)}`;
+    if (type !== END_TYPE) instances.at(-1)?.push(formatNode(`${type}/${subType}`, body));
+    else if (subType === END_INSTANCE) instances.push([]);
+    else return instances.map((parts) => parts.join('/')).join(',');
   }
   return reader.invalid(`more than ${MAX_NODES} nodes`);
 }
@@ -95,6 +99,18 @@ function readIpv4(body: StructureReader): string {
   return `IPv4(${[remote, hex(protocol), isStatic ? 'Static' : 'DHCP', local, ...route].join(',')})`;
 }
 
+/** Section 10.3.4.13. */
+function readIpv6(body: StructureReader): string {
+  const local = ipv6Address(body);
+  const remote = ipv6Address(body);
+  body.fixed(body.remaining); // ports, protocol and where the address comes from
+  return `IPv6(${remote},${local})`;
+}
+
+function ipv6Address(body: StructureReader): string {
+  return Array.from({ length: 8 }, () => toHex(body.fixed(2))).join(':');
+}
+
 /** Section 10.3.5.1. */
 function readHardDrive(body: StructureReader): string {
   const partition = body.u32();
@@ -116,7 +132,7 @@ function rest(body: StructureReader): string {
 }
 
 function latin1(body: StructureReader): string {
-  return Buffer.from(body.fixed(body.remaining)).toString('latin1');
+  return Buffer.from(body.fixed(body.remaining)).toString('latin1').replace(/\0+$/, '');
 }
 
 function utf16(body: StructureReader): string {

@@ -10,16 +10,15 @@ export interface ImageLoadEvent {
   devicePath: string;
 }
 
-/** UEFI_IMAGE_LOAD_EVENT (PFP, section 10.2.3). */
+/** UEFI_IMAGE_LOAD_EVENT (PFP, section 10.2.3). shim and GRUB leave padding behind the path. */
 export function parseImageLoadEvent(data: Uint8Array): ImageLoadEvent {
   const reader = new StructureReader(data, 'UEFI_IMAGE_LOAD_EVENT', 'little');
   reader.u64(); // ImageLocationInMemory
   const imageBytes = reader.u64();
   reader.u64(); // ImageLinkTimeAddress
   const pathBytes = reader.u64();
-  if (pathBytes !== BigInt(reader.remaining)) reader.invalid(`a device path of ${pathBytes} bytes`);
-  const path = reader.fixed(reader.remaining);
-  return { imageBytes, devicePath: path.length === 0 ? '' : formatDevicePath(path) };
+  if (pathBytes > reader.remaining) reader.invalid(`a device path of ${pathBytes} bytes`);
+  return { imageBytes, devicePath: pathBytes === 0n ? '' : formatDevicePath(reader) };
 }
 
 export interface GptEvent {
@@ -101,12 +100,12 @@ function readBlob(reader: StructureReader, description: string): FirmwareBlob {
   return { description, base, length };
 }
 
-/** EFI_LOAD_OPTION (UEFI 2.10, section 3.1.3): what the boot menu calls it, and where it points. */
+/** EFI_LOAD_OPTION (UEFI 2.10, section 3.1.3): what the boot menu calls it, and the first of its paths. */
 export function parseLoadOption(data: Uint8Array): { description: string; devicePath: string } {
   const reader = new StructureReader(data, 'EFI_LOAD_OPTION', 'little');
   reader.u32(); // Attributes
-  const pathBytes = reader.u16();
+  reader.u16(); // FilePathListLength
   let description = '';
   for (let unit = reader.u16(); unit !== 0; unit = reader.u16()) description += String.fromCharCode(unit);
-  return { description, devicePath: formatDevicePath(reader.fixed(pathBytes)) };
+  return { description, devicePath: formatDevicePath(reader) };
 }

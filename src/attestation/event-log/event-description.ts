@@ -17,6 +17,7 @@ import { describeVariable } from './variable-description.ts';
 
 const MAX_SUBJECT = 80;
 const MAX_CONTENT = 200;
+const BYTE_COUNTS = ['empty', '1 byte'];
 /** Of texts that firmware and loaders log: a kernel's command line is the longest. */
 const MAX_TEXT_BYTES = 400;
 
@@ -57,7 +58,7 @@ export interface EventDescription {
 }
 
 export function describeEvent({ type, data }: LogEvent): EventDescription {
-  const variable = VARIABLE_TYPES.has(type) ? readUefiVariable(data) : undefined;
+  const variable = VARIABLE_TYPES.has(type) ? readVariable(data) : undefined;
   const subject = variable === undefined ? eventTypeName(type) : nameOfVariable(type, variable);
   const content = readOrUndefined(() =>
     variable === undefined ? DESCRIBE.get(type)?.(data) : describeVariable(variable),
@@ -66,6 +67,11 @@ export function describeEvent({ type, data }: LogEvent): EventDescription {
     subject: toPrintable(subject, MAX_SUBJECT),
     content: toPrintable(content ?? describeBytes(variable?.content ?? data), MAX_CONTENT),
   };
+}
+
+/** shim before 15.5 logs one byte too many ({@link ./event-data.ts}). */
+function readVariable(data: Uint8Array): UefiVariableData | undefined {
+  return readUefiVariable(data) ?? readUefiVariable(data.subarray(0, -1));
 }
 
 /** An authority is the entry of a variable that verified something, not the variable. */
@@ -147,5 +153,5 @@ function listOf(names: readonly string[]): string {
 }
 
 function describeBytes(data: Uint8Array): string {
-  return textOf(data) ?? (data.length === 1 ? '1 byte' : `${data.length} bytes`);
+  return textOf(data) ?? BYTE_COUNTS[data.length] ?? `${data.length} bytes`;
 }

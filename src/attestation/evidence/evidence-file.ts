@@ -24,7 +24,7 @@ export interface VerdictDocument {
  */
 export function verifyEvidenceDocument(input: Uint8Array | string): VerdictDocument {
   try {
-    return verifyFields(decode(input));
+    return verifyFields(readEvidenceDocument(input));
   } catch (cause) {
     if (cause instanceof NotEvidenceError) throw cause;
     if (cause instanceof Refusal) return refusalDocument(cause.finding);
@@ -34,6 +34,16 @@ export function verifyEvidenceDocument(input: Uint8Array | string): VerdictDocum
 
 export function refusalDocument(finding: Finding): VerdictDocument {
   return { ...concludeFrom([finding]), replayedPcrs: {} };
+}
+
+/** @throws {NotEvidenceError | Refusal} */
+export function readEvidenceDocument(input: Uint8Array | string): EvidenceFields {
+  const document = parseEvidenceJson(input);
+  try {
+    return readEvidenceFields(document);
+  } catch (cause) {
+    throw new Refusal('evidence-malformed', messageOf(cause), { cause });
+  }
 }
 
 /** The inverse: evidence as the server saves it, to be verified again anywhere. */
@@ -74,15 +84,6 @@ export function encodeEvidenceDocument(fields: EvidenceFields): string {
       },
     }),
   });
-}
-
-function decode(input: Uint8Array | string): EvidenceFields {
-  const document = parseEvidenceJson(input);
-  try {
-    return readEvidenceFields(document);
-  } catch (cause) {
-    throw new Refusal('evidence-malformed', messageOf(cause), { cause });
-  }
 }
 
 function verifyFields(fields: EvidenceFields): VerdictDocument {

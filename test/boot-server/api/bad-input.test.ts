@@ -127,6 +127,7 @@ const NAMED_CALLS: Record<string, string> = {
   'operators POST /admin/v1/nodes/:id/reject': `n-${'0'.repeat(20)}`,
   'operators POST /admin/v1/nodes/:id/revoke': `n-${'0'.repeat(20)}`,
   'operators POST /admin/v1/nodes/:id/lift-hold': `n-${'0'.repeat(20)}`,
+  'operators GET /admin/v1/verdicts/:id': '1',
   'operators GET /admin/v1/verdicts/:id/evidence': '1',
   'operators HEAD /admin/v1/artifacts/:sha256': 'ab'.repeat(32),
   'operators PUT /admin/v1/artifacts/:sha256': 'ab'.repeat(32),

@@ -85,6 +85,17 @@ describe('what operators read', () => {
     expect((await world.operators('/admin/v1/verdicts/999999/evidence')).json.code).toBe('not-found');
   });
 
+  test('one verdict is fetched alone, and shown with what it means and its event log', async () => {
+    const { verdicts } = (await world.operators('/admin/v1/verdicts')).json;
+    const { id } = verdicts[0];
+    expect((await world.operators(`/admin/v1/verdicts/${id}`)).json).toEqual(verdicts[0]);
+    expect((await world.operators('/admin/v1/verdicts/999999')).json.code).toBe('not-found');
+    expect(await bootAdmin('verdicts', 'show', String(id))).toMatch(/^DECISION +accept$/m);
+    expect(await bootAdmin('verdicts', 'log', String(id), '--pcr', '4')).toMatch(
+      /^4 +agrees +[0-9a-f]{64} /m,
+    );
+  });
+
   test('a decision that does not fit the node is a conflict that says so', async () => {
     const answer = await world.decide('approve', node);
     expect([answer.status, answer.json.code]).toEqual([409, 'node-state-conflict']);

@@ -15,6 +15,12 @@ export function registerVerdictRoutes(app: OperatorsApp, on: { store: Attestatio
     verdicts: (await on.store.listVerdicts({ limit: RECENT_VERDICTS })).map(describeVerdict),
   }));
 
+  app.get('/admin/v1/verdicts/:id', { schema: { params: Params } }, async (request) => {
+    const verdict = await on.store.findVerdict(Number(request.params.id));
+    if (verdict === undefined) throw new Problem('not-found', 'there is no such verdict, or not any more');
+    return describeVerdict(verdict);
+  });
+
   /** The evidence file as `boot-admin verify-evidence` reads it. */
   app.get('/admin/v1/verdicts/:id/evidence', { schema: { params: Params } }, async (request, reply) => {
     const verdict = await on.store.findVerdict(Number(request.params.id));
