@@ -19,11 +19,11 @@ export interface BootServerProcess {
 
 /** The real server in a process of its own, from its configuration file; resolves when its doors are open. */
 export async function startBootServerProcess(
-  { configFile, logFile }: { configFile: string; logFile: string },
+  { configFile, logFile, program = PROGRAM }: { configFile: string; logFile: string; program?: string },
   cleanup: Cleanup,
 ): Promise<BootServerProcess> {
   const child = cleanup.ownChild(
-    spawn(process.execPath, [PROGRAM, '--config', configFile], { stdio: ['ignore', 'pipe', 'pipe'] }),
+    spawn(process.execPath, [program, '--config', configFile], { stdio: ['ignore', 'pipe', 'pipe'] }),
   );
   const log = createWriteStream(logFile, { flags: 'a' });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
