@@ -50,7 +50,10 @@ export function verifyEkCertificate(
   verifyLeafExtensions(leaf);
   verifyPurpose(leaf, input.ekPublic);
   if (input.nowMs < leaf.notBeforeMs)
-    throw new Refusal('ek-certificate-not-yet-valid', `EK certificate: valid from ${leaf.node.validFrom}`);
+    throw new Refusal(
+      'ek-certificate-not-yet-valid',
+      `EK certificate: valid from ${new Date(leaf.notBeforeMs).toISOString()}`,
+    );
   const path = findPath(leaf, input);
   const names = readTpmNames(leaf);
   return {
@@ -138,7 +141,12 @@ function readTpmNames(leaf: Certificate): Pick<VerifiedEk, 'manufacturer' | 'mod
 /** Expiry of a leaf takes nothing from the proof that the key was made in a genuine TPM (E5). */
 function expiryNotes(leaf: Certificate, nowMs: number): Finding[] {
   if (nowMs <= leaf.notAfterMs) return [];
-  return [{ code: 'ek-certificate-expired', message: `EK certificate: expired on ${leaf.node.validTo}` }];
+  return [
+    {
+      code: 'ek-certificate-expired',
+      message: `EK certificate: expired on ${new Date(leaf.notAfterMs).toISOString()}`,
+    },
+  ];
 }
 
 function nameNotes(names: ReturnType<typeof readTpmNames>): Finding[] {

@@ -62,13 +62,30 @@ export function verifyIssuer(
   return verifyRevocation({ subject: path.top, issuer, ...options });
 }
 
+/**
+ * Signatures that held, by issuer and child. That never changes, so it is judged once for the CAs of a server;
+ * times, names and revocation are judged each time. Forgotten with the certificates.
+ */
+const VERIFIED = new WeakMap<Certificate, WeakSet<Certificate>>();
+const STRONG_KEYS = new WeakMap<Certificate, KeyObject>();
+
 /** @throws {Refusal} when the signature is weak, or not by that key */
 export function verifySignature(child: Certificate, issuer: Certificate): void {
+  const verified = VERIFIED.get(issuer) ?? new WeakSet();
+  if (verified.has(child)) return;
   strongHashOf(child.subject, child.node.signatureAlgorithmOid);
+  if (!child.node.verify(strongKeyOf(issuer)))
+    throw new Refusal('ek-certificate-untrusted', `${child.subject}: not signed by ${issuer.subject}`);
+  VERIFIED.set(issuer, verified.add(child));
+}
+
+function strongKeyOf(issuer: Certificate): KeyObject {
+  const known = STRONG_KEYS.get(issuer);
+  if (known !== undefined) return known;
   const key = keyOf(issuer);
   verifyIssuerKey(issuer.subject, key);
-  if (!child.node.verify(key))
-    throw new Refusal('ek-certificate-untrusted', `${child.subject}: not signed by ${issuer.subject}`);
+  STRONG_KEYS.set(issuer, key);
+  return key;
 }
 
 function keyOf({ node, subject }: Certificate): KeyObject {

@@ -1,7 +1,8 @@
 import { type Finding, Refusal } from '../reasons.ts';
 import type { Certificate } from '../x509/x509.ts';
-import { isSameName } from '../x509/x509-names.ts';
+import { type DistinguishedName, nameKeyOf } from '../x509/x509-names.ts';
 import { type EkPathOptions, type PathBelow, verifyIssuer, verifySignature } from './ek-path-rules.ts';
+import type { TrustAnchors } from './trust-anchors.ts';
 
 export type { EkPathOptions };
 
@@ -49,12 +50,23 @@ interface Search {
 }
 
 function lengthen(search: Search, path: NotedPath): NotedPath[] {
-  const { roots, intermediates } = search.options.anchors;
   const below = [path.leaf, ...path.issuers];
-  return [...roots, ...intermediates]
-    .filter(({ subjectName }) => isSameName(subjectName, path.top.issuerName))
+  return casNamed(path.top.issuerName, search.options.anchors)
     .filter(({ authorityId }) => below.every((certificate) => certificate.authorityId !== authorityId))
     .flatMap((issuer) => attempt(search, path, issuer));
+}
+
+/** Found once for each set of anchors: a server holds hundreds of CAs and replaces the whole set. */
+const CAS_BY_NAME = new WeakMap<TrustAnchors, ReadonlyMap<string, readonly Certificate[]>>();
+
+function casNamed(name: DistinguishedName, anchors: TrustAnchors): readonly Certificate[] {
+  let cas = CAS_BY_NAME.get(anchors);
+  if (cas === undefined) {
+    const all = [...anchors.roots, ...anchors.intermediates];
+    cas = Map.groupBy(all, ({ subjectName }) => nameKeyOf(subjectName));
+    CAS_BY_NAME.set(anchors, cas);
+  }
+  return cas.get(nameKeyOf(name)) ?? [];
 }
 
 /** Faults rank by how near they came: a wrong signature lowest, then by length, and revocation above all. */

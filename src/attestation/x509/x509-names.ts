@@ -72,6 +72,11 @@ export function isSameName(one: DistinguishedName, other: DistinguishedName): bo
   return one.canonical.length === other.canonical.length && isWithin(one, other);
 }
 
+/** Equal for equal names only: a canonical RDN is JSON and holds no line break. */
+export function nameKeyOf({ canonical }: DistinguishedName): string {
+  return canonical.join('\n');
+}
+
 /** Is `name` in the subtree below `base`? */
 export function isWithin(name: DistinguishedName, base: DistinguishedName): boolean {
   return base.canonical.every((rdn, index) => rdn === name.canonical[index]);

@@ -1,5 +1,5 @@
 import { X509Certificate as NodeCertificate } from 'node:crypto';
-import { sha256, toHex, utf8Bytes } from '../../core/bytes.ts';
+import { bytesEqual, sha256, toHex, utf8Bytes } from '../../core/bytes.ts';
 import { type NameConstraints, readNameConstraints } from './name-constraints.ts';
 import {
   childrenOf,
@@ -12,6 +12,7 @@ import {
   readInteger,
   readOid,
   readSmallInteger,
+  readTime,
   sequenceOf,
   TAG,
 } from './x509-der.ts';
@@ -19,12 +20,12 @@ import { type DistinguishedName, type GeneralName, readGeneralNames, readName } 
 
 /**
  * The one door to X.509 in this room: OpenSSL (node:crypto) reads the certificate as a whole, gives keys and
- * dates and checks signatures; names and extensions, which it does not give, are read here as strict DER.
+ * checks signatures; names, times and extensions are read here as strict DER.
  * Nothing here decides.
  */
 export interface Certificate {
   der: Uint8Array;
-  /** For signatures and issuing; `publicKey` throws for key types that OpenSSL does not take. */
+  /** For signatures; `publicKey` throws for key types that OpenSSL does not take. */
   node: NodeCertificate;
   /** One line, for people; real EK certificates have an empty one. */
   subject: string;
@@ -60,10 +61,11 @@ const EXTENSIONS = 0xa3;
 /** @throws {Error} when the bytes are not one certificate that OpenSSL and we can read */
 export function parseCertificate(der: Uint8Array): Certificate {
   const node = new NodeCertificate(der);
-  if (node.raw.length !== der.length) throw new DerError('bytes behind the certificate');
+  // OpenSSL also takes BER, and PEM in the middle of the bytes: what it read must be what we read.
+  if (!bytesEqual(node.raw, der)) throw new DerError('OpenSSL reads another certificate in these bytes');
   const [tbs] = sequenceOf(der);
   const fields = childrenOf(expectTag(tbs, TAG.sequence));
-  const [serial, , issuer, , subject, key] = fields[0]?.tag === VERSION ? fields.slice(1) : fields;
+  const [serial, , issuer, validity, subject, key] = fields[0]?.tag === VERSION ? fields.slice(1) : fields;
   const extensions = readExtensions(fields.find(({ tag }) => tag === EXTENSIONS));
   if (extensions.length > 0 && versionOf(fields[0]) !== VERSION_3)
     throw new DerError('extensions in a certificate that is not of version 3');
@@ -75,12 +77,18 @@ export function parseCertificate(der: Uint8Array): Certificate {
     subjectName: readName(subject),
     issuerName: readName(issuer),
     serial: readInteger(serial),
-    notBeforeMs: node.validFromDate.getTime(),
-    notAfterMs: node.validToDate.getTime(),
+    ...readValidity(validity),
     authorityId: authorityIdOf(expectTag(subject, TAG.sequence), expectTag(key, TAG.sequence)),
     extensions,
     ...readKnownExtensions(extensions),
   };
+}
+
+/** Not from `node`: what it answers for a time that cannot be read is whatever memory held. */
+function readValidity(element: DerElement | undefined): { notBeforeMs: number; notAfterMs: number } {
+  const [notBefore, notAfter, ...more] = childrenOf(expectTag(element, TAG.sequence));
+  if (more.length > 0) throw new DerError('more than a validity has');
+  return { notBeforeMs: readTime(notBefore), notAfterMs: readTime(notAfter) };
 }
 
 function versionOf(field: DerElement | undefined): string | undefined {
