@@ -8,6 +8,8 @@ import { createArtifactStore } from '../storage/artifact-store.ts';
 import { openDatabase } from '../storage/database.ts';
 import { createSqlAttestationStore } from '../storage/sql-attestation-store.ts';
 import { createSqlReleaseStore } from '../storage/sql-release-store.ts';
+import { createSqlTrustAnchorStore } from '../storage/sql-trust-anchors.ts';
+import { openAnchorFolder } from './anchor-folder.ts';
 import type { Config } from './config.ts';
 import { createVerifiedSlices } from './delivery/verified-slices.ts';
 import { createAgentsDoor, createFirmwareDoor, createOperatorsDoor } from './doors.ts';
@@ -22,6 +24,7 @@ import { registerMetadataRoutes } from './routes/metadata.ts';
 import { registerEndorsementKeyRoutes } from './routes/operators/endorsement-keys.ts';
 import { registerNodeRoutes } from './routes/operators/nodes.ts';
 import { registerReleaseRoutes } from './routes/operators/releases.ts';
+import { registerTrustAnchorRoutes } from './routes/operators/trust-anchors.ts';
 import { registerVerdictRoutes } from './routes/operators/verdicts.ts';
 import { createAppraiser } from './services/appraiser.ts';
 import { createChallengeService } from './services/challenges.ts';
@@ -32,8 +35,9 @@ import { createGrantService } from './services/grants.ts';
 import { startHousekeeping } from './services/housekeeping.ts';
 import { createReadinessService } from './services/readiness.ts';
 import { createRepositoryService } from './services/repository.ts';
+import { createTrustAnchorService } from './services/trust-anchors.ts';
 import { loadTlsFolder, type TlsIdentity } from './tls/tls-folder.ts';
-import { loadTpmVendors } from './tpm-vendors.ts';
+import { loadPinnedRoots, loadTpmVendors } from './tpm-vendors.ts';
 import { createInlineVerification } from './verification/verification.ts';
 import { createVerificationWorkers } from './verification/verification-workers.ts';
 
@@ -79,11 +83,17 @@ export async function startBootServer(on: {
 async function openState(config: Config, clock: Clock) {
   const { dataDir, publicHosts, trust } = config;
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  const anchors = await loadTpmVendors(config.tpmVendors);
   const tls = await loadTlsFolder({ folder: join(dataDir, 'tls'), publicHosts, clock });
   const grantKey = await loadOrCreateServerKey(join(dataDir, 'grant.key'));
   const artifacts = await createArtifactStore({ folder: join(dataDir, 'artifacts') });
   const database = await openDatabase(join(dataDir, 'state.db'));
+  const trustAnchors = await createTrustAnchorService({
+    configured: await loadTpmVendors(config.tpmVendors),
+    folder: await openAnchorFolder(join(dataDir, 'tpm-vendors')),
+    pins: await loadPinnedRoots(),
+    store: createSqlTrustAnchorStore(database),
+    clock,
+  });
   const repository = await createRepositoryService({
     store: createSqlReleaseStore(database),
     artifacts,
@@ -91,7 +101,7 @@ async function openState(config: Config, clock: Clock) {
     clock,
   });
   return {
-    anchors,
+    trustAnchors,
     tls,
     grantKey,
     artifacts,
@@ -104,7 +114,7 @@ async function openState(config: Config, clock: Clock) {
 type State = Awaited<ReturnType<typeof openState>>;
 
 function createServices(
-  { anchors, tls, grantKey, store, repository }: State,
+  { trustAnchors, tls, grantKey, store, repository }: State,
   { config, clock, logger }: { config: Config; clock: Clock; logger: Logger },
 ) {
   const random = systemRandom;
@@ -129,7 +139,7 @@ function createServices(
       store,
       challenges,
       appraiser,
-      examineEk: createEkExaminer({ anchors, clock }),
+      examineEk: createEkExaminer({ trustAnchors, clock }),
       defaultChannel: config.admission.channel,
       ttlSeconds,
       clock,
@@ -174,6 +184,7 @@ function registerRoutes(
   registerHealthRoutes(operators.app, on);
   registerNodeRoutes(operators.app, on);
   registerEndorsementKeyRoutes(operators.app, { ...on, maxBodyBytes });
+  registerTrustAnchorRoutes(operators.app, on);
   registerVerdictRoutes(operators.app, on);
   registerReleaseRoutes(operators.app, { ...on, maxArtifactBytes });
 }

@@ -17,15 +17,6 @@ export class PinnedRootsError extends CodedError<'pinned-roots-invalid'> {}
 const MAX_BYTES = 65_536;
 const SHA256 = /^[0-9a-f]{64}$/;
 
-export interface TrustAnchorDescription {
-  subject: string;
-  sha256: string;
-  /** `different`: the name of a root that we know, in another certificate: renewed, or forged. */
-  status: 'known' | 'different' | 'unknown';
-  /** Of the pin with that certificate or that name. */
-  vendor?: string;
-}
-
 /** Reads keys/tpm-vendors.json. @throws {PinnedRootsError | StrictJsonError} */
 export function parsePinnedRoots(bytes: Uint8Array): PinnedRoot[] {
   const document = parseStrictJson(bytes, { maxBytes: MAX_BYTES });
@@ -46,23 +37,20 @@ function readPin(value: JsonValue, index: number): PinnedRoot {
   return { vendor, subject, sha256 };
 }
 
-/** Which of the roots are known to us: for the operator who has to say that the others are meant. */
-export function describeTrustAnchors(
-  { roots }: TrustAnchors,
+/** The pin of this certificate, else one of its name: names are compared without regard to letters and spaces. */
+export function findPin(
+  root: Certificate,
   pins: readonly PinnedRoot[],
-): TrustAnchorDescription[] {
-  return roots.map((root) => {
-    const sha256 = fingerprintOf(root);
-    const exact = pins.find((pin) => pin.sha256 === sha256);
-    const named = pins.find((pin) => pin.subject === root.subject);
-    const vendor = (exact ?? named)?.vendor;
-    return {
-      subject: root.subject,
-      sha256,
-      status: exact !== undefined ? 'known' : named !== undefined ? 'different' : 'unknown',
-      ...(vendor !== undefined && { vendor }),
-    };
-  });
+): { vendor: string; isExact: boolean } | undefined {
+  const sha256 = fingerprintOf(root);
+  const exact = pins.find((pin) => pin.sha256 === sha256);
+  const name = comparable(root.subject);
+  const pin = exact ?? pins.find(({ subject }) => comparable(subject) === name);
+  return pin && { vendor: pin.vendor, isExact: pin === exact };
+}
+
+function comparable(subject: string): string {
+  return subject.trim().replaceAll(/\s+/g, ' ').toLowerCase();
 }
 
 /**

@@ -15,6 +15,7 @@ export interface TrustAnchors {
 
 /** A CRL that one of the CAs beside it has signed. */
 export type RevocationList = Omit<UnverifiedRevocationList, 'signed' | 'signature'> & {
+  signer: Certificate;
   /** `Certificate.authorityId` of the CA that signed it, and of the same CA under its older and newer keys. */
   authorityIds: readonly string[];
 };
@@ -86,7 +87,7 @@ function readRevocationList(anchors: TrustAnchors, der: Uint8Array, index: numbe
       .find(({ subject, node }) => isSignedBy({ ...list, signed, signature }, subject, node.publicKey));
     if (signer === undefined) throw new Error('signed by none of the CAs that are there and may sign CRLs');
     const same = namesakes.filter((ca) => isRenewalOf(ca, signer) || isRenewalOf(signer, ca));
-    return { ...list, authorityIds: [signer, ...same].map(({ authorityId }) => authorityId) };
+    return { ...list, signer, authorityIds: [signer, ...same].map(({ authorityId }) => authorityId) };
   } catch (cause) {
     throw new TrustAnchorError('trust-anchors-invalid', `CRL ${index + 1}: ${messageOf(cause)}`, { cause });
   }

@@ -19,6 +19,7 @@ import { type DistinguishedName, readName } from './x509-names.ts';
 
 /** CertificateList (RFC 5280, section 5.1), its signature not checked yet. */
 export interface UnverifiedRevocationList {
+  der: Uint8Array;
   issuerName: DistinguishedName;
   thisUpdateMs: number;
   /** Without one a list is never current. */
@@ -53,6 +54,7 @@ export function parseRevocationList(der: Uint8Array): UnverifiedRevocationList {
   const extensions = readExtensions(rest.find(({ tag }) => tag === EXTENSIONS));
   refuseIndirect(extensions, entries);
   return {
+    der,
     issuerName: readName(issuer),
     thisUpdateMs: readTime(thisUpdate),
     nextUpdateMs: isTime(rest[0]) ? readTime(rest[0]) : Number.NEGATIVE_INFINITY,

@@ -1,10 +1,10 @@
 import { ekFingerprint, verifyEkCertificate } from '../../attestation/endorsement/ek-certificate.ts';
-import type { TrustAnchors } from '../../attestation/endorsement/trust-anchors.ts';
 import { verifyEkPublic } from '../../attestation/keys/ek-public.ts';
 import type { Identity } from '../../attestation/node.ts';
 import { Refusal } from '../../attestation/reasons.ts';
 import type { Clock } from '../../core/clock.ts';
 import { parseTpm2bPublic, type TpmPublic } from '../../tpm/public-area.ts';
+import type { TrustAnchorService } from './trust-anchors.ts';
 
 /** An endorsement key as a stranger presents it. */
 export interface PresentedEk {
@@ -31,7 +31,10 @@ const RSA_BITS = 2048;
  * No certificate is an honest answer and leads to `uncertified`; a certificate that does not hold is an
  * attempt and is refused.
  */
-export function createEkExaminer(on: { anchors: TrustAnchors; clock: Clock }): EkExaminer {
+export function createEkExaminer(on: {
+  trustAnchors: Pick<TrustAnchorService, 'current'>;
+  clock: Clock;
+}): EkExaminer {
   return async ({ public: bytes, certificate }) => {
     const publicArea = parseTpm2bPublic(bytes);
     if (publicArea.type !== 'rsa' || publicArea.keyBits !== RSA_BITS)
@@ -45,7 +48,7 @@ export function createEkExaminer(on: { anchors: TrustAnchors; clock: Clock }): E
     const verified = verifyEkCertificate({
       certificate,
       ekPublic: publicArea,
-      anchors: on.anchors,
+      anchors: on.trustAnchors.current().anchors,
       nowMs: on.clock.nowMs(),
     });
     return {

@@ -6,20 +6,28 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { findPath } from '../../../src/attestation/endorsement/ek-path.ts';
 import { verifyIssuerKey } from '../../../src/attestation/endorsement/ek-signature-strength.ts';
 import {
-  adoptPinnedRoots,
+  assembleTrustAnchors,
+  splitBundle,
+} from '../../../src/attestation/endorsement/trust-anchor-bundle.ts';
+import {
   describeTrustAnchors,
+  missingConsent,
+} from '../../../src/attestation/endorsement/trust-anchor-description.ts';
+import {
+  adoptPinnedRoots,
   type PinnedRoot,
   parsePinnedRoots,
 } from '../../../src/attestation/endorsement/trust-anchor-pins.ts';
 import {
+  addRevocationLists,
   mergeTrustAnchors,
   parseTrustAnchors,
   type TrustAnchors,
 } from '../../../src/attestation/endorsement/trust-anchors.ts';
 import type { Certificate } from '../../../src/attestation/x509/x509.ts';
-import { loadTpmVendors } from '../../../src/boot-server/tpm-vendors.ts';
+import { assembleTpmVendors, loadTpmVendors } from '../../../src/boot-server/tpm-vendors.ts';
 import { asciiBytes, sha256, toHex } from '../../../src/core/bytes.ts';
-import { issueCrl } from '../x509/crl-maker.ts';
+import { crlPem, issueCrl } from '../x509/crl-maker.ts';
 import { type Authority, createAuthority, KeyUsageFlags, NOW_MS } from './certificate-maker.ts';
 
 const SIGNS = { keyUsage: KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign };
@@ -32,25 +40,110 @@ const pinOf = ({ name, certificate }: Authority): PinnedRoot => ({
   sha256: toHex(sha256(certificate)),
 });
 
-describe('pinned roots', () => {
-  it('say which of the roots are known, which are not, and which are known in another form', async () => {
+const describeAll = (anchors: TrustAnchors, pins: readonly PinnedRoot[]) =>
+  describeTrustAnchors(anchors, pins, NOW_MS);
+const standings = (anchors: TrustAnchors, pins: readonly PinnedRoot[]) =>
+  describeAll(anchors, pins).map(({ role, status, vendor }) => [role, status, vendor]);
+const hashOf = ({ certificate }: Authority) => toHex(sha256(certificate));
+
+describe('trust anchors, as operators see them', () => {
+  it('are known, different or unknown roots', async () => {
     const [known, renewed, other] = [
       await createAuthority('Known'),
       await createAuthority('Known'),
       await createAuthority('Other'),
     ];
-    expect(
-      describeTrustAnchors(anchorsOf(known, renewed, other), [pinOf(known)]).map(({ status, vendor }) => [
-        status,
-        vendor,
-      ]),
-    ).toEqual([
-      ['known', 'Maker'],
-      ['different', 'Maker'],
-      ['unknown', undefined],
+    expect(standings(anchorsOf(known, renewed, other), [pinOf(known)])).toEqual([
+      ['root', 'known', 'Maker'],
+      ['root', 'different', 'Maker'],
+      ['root', 'unknown', undefined],
     ]);
   });
 
+  it('E2 a name that only looks different is the name of the pinned root', async () => {
+    const root = await createAuthority('known   ROOT');
+    const pin = { ...pinOf(root), subject: 'CN=Known Root', sha256: 'ab'.repeat(32) };
+    expect(standings(anchorsOf(root), [pin])).toEqual([['root', 'different', 'Maker']]);
+  });
+
+  it('are other CAs with the standing of the root they lead to, and CRLs with that of their CA', async () => {
+    const root = await createAuthority('Root', undefined, SIGNS);
+    const below = await createAuthority('Below', root);
+    const alone = await createAuthority('Alone', await createAuthority('Elsewhere'));
+    const anchors = addRevocationLists(anchorsOf(root, below, alone), await issueCrl(root));
+    expect(standings(anchors, [pinOf(root)])).toEqual([
+      ['root', 'known', 'Maker'],
+      ['intermediate', 'known', 'Maker'],
+      ['intermediate', 'unanchored', undefined],
+      ['crl', 'known', 'Maker'],
+    ]);
+    expect(describeAll(anchors, [])[2]?.notes).toEqual([expect.stringContaining('leads to no root here')]);
+  });
+
+  it('say what limits their use', async () => {
+    const dates = { notAfter: new Date('2021-01-01T00:00:00Z') };
+    const expired = await createAuthority('Expired', undefined, { ...SIGNS, ...dates });
+    const future = await createAuthority('Future', undefined, { notBefore: new Date('2030-01-01') });
+    const old = await issueCrl(expired, { nextUpdate: new Date('2026-11-02T00:00:00Z') });
+    const notes = describeAll(addRevocationLists(anchorsOf(expired, future), old), []).map((entry) => [
+      entry.endsAtMs,
+      entry.notes.join('; '),
+    ]);
+    expect(notes).toEqual([
+      [dates.notAfter.getTime(), expect.stringContaining('expired')],
+      [expect.any(Number), 'not valid yet'],
+      [Date.UTC(2026, 10, 2), expect.stringMatching(/lists 0 certificates; not current/)],
+    ]);
+  });
+
+  it('E2 need a word of the operator for roots that nobody pinned, by hash where a name is taken', async () => {
+    const [known, renewed, other] = [
+      await createAuthority('Known'),
+      await createAuthority('Known'),
+      await createAuthority('Other'),
+    ];
+    const below = await createAuthority('Below', other);
+    const added = describeAll(anchorsOf(known, renewed, other, below), [pinOf(known)]);
+    const missing = (acceptUnknown: boolean, ...acceptDifferent: string[]) =>
+      missingConsent(added, { acceptUnknown, acceptDifferent }).map(({ subject }) => subject);
+    expect(missing(false)).toEqual(['CN=Known', 'CN=Other']);
+    expect(missing(true)).toEqual(['CN=Known']);
+    expect(missing(true, hashOf(known), hashOf(other))).toEqual(['CN=Known']);
+    expect(missing(true, hashOf(renewed))).toEqual([]);
+    expect(missing(false, hashOf(renewed))).toEqual(['CN=Other']);
+  });
+});
+
+describe('a bundle', () => {
+  it('holds certificates and CRLs in any order, and none twice', async () => {
+    const root = await createAuthority('Root', undefined, SIGNS);
+    const crl = await issueCrl(root);
+    const pem = Buffer.from(root.certificate).toString('base64');
+    const certificate = `-----BEGIN CERTIFICATE-----\n${pem}\n-----END CERTIFICATE-----\n`;
+    const text = `${Buffer.from(crlPem(crl)).toString()}a title\n${certificate}${certificate}`;
+    const items = splitBundle(asciiBytes(text));
+    expect(items.map(({ kind, sha256: name }) => [kind, name])).toEqual([
+      ['crl', toHex(sha256(crl))],
+      ['certificate', hashOf(root)],
+    ]);
+    expect(splitBundle(crl)).toEqual(items.slice(0, 1));
+    expect(splitBundle(root.certificate)).toEqual(items.slice(1));
+    expect(assembleTrustAnchors(items, []).revocationLists).toHaveLength(1);
+  });
+
+  it.each([
+    '',
+    'text',
+    '-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----',
+    '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n',
+    '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n',
+  ])('E12 of something else is refused as a whole: %j', (text) => {
+    const assemble = () => assembleTrustAnchors(splitBundle(asciiBytes(text)), []);
+    expect(assemble).toThrow(expect.objectContaining({ code: 'trust-anchors-invalid' }));
+  });
+});
+
+describe('pinned roots', () => {
   it('end a path also when another CA has signed them', async () => {
     const above = await createAuthority('Above');
     const pinned = await createAuthority('Pinned', above);
@@ -91,7 +184,7 @@ describe('folders of manufacturers', () => {
     await writeFile(join(folder, 'a.crl'), await issueCrl(root));
     await writeFile(join(folder, 'z.der'), root.certificate);
     await writeFile(join(folder, 'README.md'), 'text');
-    const anchors = await loadTpmVendors([folder]);
+    const anchors = assembleTpmVendors(await loadTpmVendors([folder]), []);
     expect([anchors.roots.length, anchors.intermediates.length, anchors.revocationLists.length]).toEqual([
       1, 0, 1,
     ]);
@@ -99,9 +192,17 @@ describe('folders of manufacturers', () => {
 
   it('E6 stop the start, by name, when a CRL is of nobody there', async () => {
     await writeFile(join(folder, 'a.crl'), await issueCrl(await createAuthority('Root', undefined, SIGNS)));
+    const items = await loadTpmVendors([folder]);
+    expect(() => assembleTpmVendors(items, [])).toThrow(
+      expect.objectContaining({
+        code: 'tpm-vendors-unreadable',
+        message: expect.stringContaining('a.crl'),
+      }),
+    );
+    await writeFile(join(folder, 'b.CER'), 'text');
     await expect(loadTpmVendors([folder])).rejects.toMatchObject({
       code: 'tpm-vendors-unreadable',
-      message: expect.stringContaining('a.crl'),
+      message: expect.stringContaining('b.CER'),
     });
     await expect(loadTpmVendors([join(folder, 'missing')])).rejects.toMatchObject({
       code: 'tpm-vendors-unreadable',
@@ -145,7 +246,7 @@ describe.skipIf(!existsSync(BUNDLES) || !existsSync(KEYLIME))(
     it('26 published roots are all pinned and strong, and 143 intermediates all lead to one', () => {
       const anchors = published();
       expect([anchors.roots.length, anchors.intermediates.length]).toEqual([26, 143]);
-      expect(describeTrustAnchors(anchors, PINS).every(({ status }) => status === 'known')).toBe(true);
+      expect(describeAll(anchors, PINS).every(({ status }) => status === 'known')).toBe(true);
       for (const { subject, node } of anchors.roots) verifyIssuerKey(subject, node.publicKey);
       expect(refusedOf(anchors.intermediates, anchors)).toEqual({});
     });

@@ -107,6 +107,16 @@ const JSON_CALLS: Record<string, { path: () => string; body: () => Promise<objec
     path: () => `/admin/v1/nodes/${node.id}/lift-hold`,
     body: async () => ({ reason: '' }),
   },
+  'operators POST /admin/v1/trust-anchors': {
+    path: () => '/admin/v1/trust-anchors',
+    body: async () => ({
+      bundle: toBase64(world.manufacturer.certificate),
+      acceptUnknown: false,
+      acceptDifferent: ['ab'.repeat(32)],
+      reason: '',
+    }),
+    base64: [['bundle']],
+  },
   'operators POST /admin/v1/metadata': {
     path: () => '/admin/v1/metadata',
     body: async () => ({ files: { 'timestamp.json': '{}' } }),
@@ -129,6 +139,7 @@ const NAMED_CALLS: Record<string, string> = {
   'operators POST /admin/v1/nodes/:id/lift-hold': `n-${'0'.repeat(20)}`,
   'operators GET /admin/v1/verdicts/:id': '1',
   'operators GET /admin/v1/verdicts/:id/evidence': '1',
+  'operators DELETE /admin/v1/trust-anchors/:sha256': 'ab'.repeat(32),
   'operators HEAD /admin/v1/artifacts/:sha256': 'ab'.repeat(32),
   'operators PUT /admin/v1/artifacts/:sha256': 'ab'.repeat(32),
 };
@@ -143,6 +154,7 @@ const PLAIN_CALLS = [
   'operators GET /admin/v1/nodes',
   'operators GET /admin/v1/eks',
   'operators GET /admin/v1/verdicts',
+  'operators GET /admin/v1/trust-anchors',
   'operators GET /admin/v1/grant-keys',
 ];
 
@@ -224,7 +236,7 @@ describe.each(Object.entries(JSON_CALLS))('%s', (route, call) => {
 
   test('refuses a body that is too large', async () => {
     const text = JSON.stringify(await fresh());
-    const limit = route.endsWith('/metadata') ? 16 * 1024 * 1024 : 1024 * 1024;
+    const limit = /\/(?:metadata|trust-anchors)$/.test(route) ? 16 * 1024 * 1024 : 1024 * 1024;
     const answer = await send(`${text}${' '.repeat(limit)}`);
     expectProblem(answer, 'too large');
     expect([answer.status, answer.json.code]).toEqual([413, 'body-too-large']);
