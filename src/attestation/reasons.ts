@@ -1,4 +1,5 @@
 import { CodedError } from '../core/errors.ts';
+import { toPrintable } from '../core/printable.ts';
 
 export type ReasonKind = 'refuse' | 'hold' | 'note';
 
@@ -237,7 +238,7 @@ export const REASONS = {
   ),
   'event-log-malformed': refuse(
     'The event log is not a TCG crypto-agile log.',
-    "Save the evidence with `boot-admin verdicts export` for its maker; update the firmware, or let policy do without its log.",
+    'Save the evidence with `boot-admin verdicts export` for its maker; update the firmware, or let policy do without its log.',
   ),
   'event-log-too-large': refuse(
     'The event log has more bytes or events than this verifier reads.',
@@ -460,7 +461,7 @@ export type VerdictKind = 'accept' | 'refuse' | 'hold';
 /** Ends the checklist at once: what comes after would rest on something that does not hold. */
 export class Refusal extends CodedError<RefusalCode> {
   get finding(): Finding {
-    return { code: this.code, message: this.message };
+    return toPrintableFinding({ code: this.code, message: this.message });
   }
 }
 
@@ -477,11 +478,16 @@ export function concludeFrom(findings: readonly Finding[]): {
   reasons: Finding[];
   notes: Finding[];
 } {
-  const told = firstOfEachCode(findings);
+  const told = firstOfEachCode(findings).map(toPrintableFinding);
   const reasons = told.filter(({ code }) => kindOf(code) !== 'note');
   const notes = told.filter(({ code }) => kindOf(code) === 'note');
   if (reasons.some(({ code }) => kindOf(code) === 'refuse')) return { verdict: 'refuse', reasons, notes };
   return { verdict: reasons.length > 0 ? 'hold' : 'accept', reasons, notes };
+}
+
+/** Messages quote what a machine sent; they are stored, answered, logged and shown (A10). */
+function toPrintableFinding({ code, message }: Finding): Finding {
+  return { code, message: toPrintable(message) };
 }
 
 function firstOfEachCode(findings: readonly Finding[]): Finding[] {

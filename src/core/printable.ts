@@ -1,5 +1,6 @@
 import { toHex } from './bytes.ts';
 
+const CUT = '...';
 /** Printable ASCII, and whole code points of everything else. */
 const UNPRINTABLE = /[^\x20-\x7e]/gu;
 
@@ -10,7 +11,7 @@ const UNPRINTABLE = /[^\x20-\x7e]/gu;
 export function toPrintable(untrustedText: string, maxLength = Number.POSITIVE_INFINITY): string {
   const isLong = untrustedText.length > maxLength;
   const text = isLong ? untrustedText.slice(0, maxLength) : untrustedText;
-  return `${text.replace(UNPRINTABLE, codePointOf)}${isLong ? '…' : ''}`;
+  return `${text.replace(UNPRINTABLE, codePointOf)}${isLong ? CUT : ''}`;
 }
 
 function codePointOf(character: string): string {
@@ -21,5 +22,5 @@ const SHORT_DIGITS = 12;
 
 /** The beginning of a digest: enough to tell two apart, short enough for a sentence. */
 export function shortHex(bytes: Uint8Array): string {
-  return `${toHex(bytes.subarray(0, SHORT_DIGITS / 2))}${bytes.length > SHORT_DIGITS / 2 ? '…' : ''}`;
+  return `${toHex(bytes.subarray(0, SHORT_DIGITS / 2))}${bytes.length > SHORT_DIGITS / 2 ? CUT : ''}`;
 }

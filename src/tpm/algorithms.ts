@@ -72,6 +72,12 @@ export function curveById(id: number): EccCurve | undefined {
   return curvesById.get(id);
 }
 
+/** "ECDSA with sha256", or the number of a scheme that we do not read. */
+export function describeScheme({ id, hash }: { id: number; hash?: HashAlgorithm | undefined }): string {
+  const name = Object.entries(ALG).find(([, value]) => value === id)?.[0] ?? algHex(id);
+  return hash === undefined ? name : `${name} with ${hash.name}`;
+}
+
 export function algHex(id: number): string {
   return `0x${id.toString(16).padStart(4, '0')}`;
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EMPTY, toHex } from '../../src/core/bytes.ts';
-import { ALG, curveById, hashById } from '../../src/tpm/algorithms.ts';
+import { ALG, curveById, describeScheme, hashById, SHA1 } from '../../src/tpm/algorithms.ts';
 import { encodeTpmsAttest, parseTpmsAttest } from '../../src/tpm/attest.ts';
 import { TpmFormatError } from '../../src/tpm/errors.ts';
 import { encodeTpmsNvPublic, parseTpmsNvPublic } from '../../src/tpm/nv-public.ts';
@@ -126,6 +126,14 @@ const nvPublic = common.chain(({ nameAlg, authPolicy }) =>
     dataSize: fc.integer({ min: 0, max: 0xffff }),
   }),
 );
+
+describe('signature schemes in words', () => {
+  it('are as in the specification, with their hash if there is one, or a number', () => {
+    expect(describeScheme({ id: ALG.ECDSA, hash: SHA1 })).toBe('ECDSA with sha1');
+    expect(describeScheme({ id: ALG.NULL })).toBe('NULL');
+    expect(describeScheme({ id: 0x1a })).toBe('0x001a');
+  });
+});
 
 describe('TPMS_NV_PUBLIC', () => {
   const area = { nvIndex: 0x0150_0020, nameAlg: SHA256, attributes: 0, dataSize: 64 };

@@ -140,10 +140,10 @@ function describeBlob({ description, base, length }: ReturnType<typeof parseFirm
 /** Text as firmware and loaders write it, ASCII or UTF-16; undefined when the bytes are no text. */
 function textOf(data: Uint8Array): string | undefined {
   const bytes = Buffer.from(data.buffer, data.byteOffset, Math.min(data.length, MAX_TEXT_BYTES));
-  const isLong = data.length > MAX_TEXT_BYTES ? '…' : '';
+  const cut = data.length > MAX_TEXT_BYTES ? '...' : '';
   for (const encoding of ['latin1', 'utf16le'] as const) {
     const text = bytes.toString(encoding).replace(/\0+$/, '');
-    if (/^[\x20-\x7e\n\t]+$/.test(text)) return `"${text}"${isLong}`;
+    if (/^[\x20-\x7e\n\t]+$/.test(text)) return `"${text}"${cut}`;
   }
   return undefined;
 }

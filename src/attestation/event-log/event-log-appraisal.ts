@@ -1,4 +1,5 @@
-import { bytesEqual, toHex } from '../../core/bytes.ts';
+import { bytesEqual } from '../../core/bytes.ts';
+import { shortHex } from '../../core/printable.ts';
 import type { HashAlgorithm } from '../../tpm/algorithms.ts';
 import { TpmFormatError } from '../../tpm/errors.ts';
 import { type EventLog, type EventLogLimits, parseEventLog } from '../../tpm/event-log.ts';
@@ -63,7 +64,7 @@ function replay(untrustedLog: Uint8Array, hash: HashAlgorithm): { log: EventLog;
     if (replayedPcrs === undefined)
       throw new Refusal(
         'event-log-bank-missing',
-        `event log: it does not cover bank ${hash.name} completely`,
+        `event log: expected a digest of bank ${hash.name} for each event, some have none`,
       );
     return { log, replayedPcrs };
   } catch (cause) {
@@ -92,7 +93,10 @@ function checkExtended({ quote, hash, policy }: Input): Finding[] {
   };
   if (!policy.pcrs.every(isUntouched)) return [];
   return [
-    { code: 'pcrs-not-extended', message: `bank ${hash.name}: no PCR of the policy was ever extended` },
+    {
+      code: 'pcrs-not-extended',
+      message: `bank ${hash.name}: expected measurements, PCR ${policy.pcrs.join(', ')} hold their start values`,
+    },
   ];
 }
 
@@ -114,7 +118,7 @@ function compareReplay(input: Input, replayedPcrs: PcrBank): Finding[] {
     return [
       {
         code: 'pcr-not-logged',
-        message: `PCR ${pcr}: extended to ${toHex(quoted)}, the log does not say by what`,
+        message: `PCR ${pcr}: extended to ${shortHex(quoted)}, the event log does not say by what`,
       },
     ];
   });
@@ -124,6 +128,6 @@ function mismatch(given: { pcr: number; quoted: Uint8Array; replayed: Uint8Array
   const { pcr, quoted, replayed } = given;
   return {
     code: 'event-log-replay-mismatch',
-    message: `PCR ${pcr}: quoted ${toHex(quoted)}, the event log gives ${toHex(replayed)}`,
+    message: `PCR ${pcr}: the quote says ${shortHex(quoted)}, the event log gives ${shortHex(replayed)}`,
   };
 }

@@ -1,4 +1,5 @@
-import { asciiBytes, bytesEqual } from '../../core/bytes.ts';
+import { asciiBytes, bytesEqual, EMPTY } from '../../core/bytes.ts';
+import { shortHex } from '../../core/printable.ts';
 import type { HashAlgorithm } from '../../tpm/algorithms.ts';
 import type { EventLog, LogEvent } from '../../tpm/event-log.ts';
 import { EVENT_TYPE } from '../../tpm/event-types.ts';
@@ -37,11 +38,13 @@ export function checkEvents(input: {
 
 /** PFP, section 10.4.5: informative, its digests are zero; the Spec ID event stands at the start only. */
 function checkNoAction({ digests, data, pcr }: LogEvent): Finding[] {
-  const hasDigest = digests.some((digest) => digest?.some((byte) => byte !== 0) === true);
+  const digest = digests.find((candidate) => candidate?.some((byte) => byte !== 0) === true);
   const isHeader = bytesEqual(data.subarray(0, SPEC_ID_PREFIX.length), SPEC_ID_PREFIX);
-  if (!hasDigest && !isHeader) return [];
-  const what = isHeader ? 'a second Spec ID event' : 'EV_NO_ACTION with a digest';
-  return [{ code: 'event-log-no-action-invalid', message: `event log: ${what} in PCR ${pcr}` }];
+  if (digest === undefined && !isHeader) return [];
+  const what = isHeader
+    ? 'a second Spec ID event, expected it at the start only'
+    : `EV_NO_ACTION has digest ${shortHex(digest ?? EMPTY)}, expected zeros`;
+  return [{ code: 'event-log-no-action-invalid', message: `PCR ${pcr}: ${what}` }];
 }
 
 function checkSeparator({ pcr, type, data }: LogEvent): Finding[] {
@@ -50,7 +53,7 @@ function checkSeparator({ pcr, type, data }: LogEvent): Finding[] {
   return [
     {
       code: 'event-log-separator-invalid',
-      message: `PCR ${pcr}: the separator reports an error or is undefined`,
+      message: `PCR ${pcr}: separator ${shortHex(data)}, expected 00000000 or ffffffff (1 is an error of firmware)`,
     },
   ];
 }
@@ -78,7 +81,10 @@ function countSeparators(input: {
       const isDue = policyPcrs.includes(pcr) && (pcr === LAST_FIRMWARE_PCR || separatesAll);
       if (count === 0 && isDue)
         return [
-          { code: 'event-log-separator-missing', message: `PCR ${pcr}: no separator in the event log` },
+          {
+            code: 'event-log-separator-missing',
+            message: `PCR ${pcr}: no separator in the event log, expected one`,
+          },
         ];
       return [];
     });
@@ -89,6 +95,6 @@ function unquotedNote(extended: readonly LogEvent[], quotedPcrs: readonly number
   if (pcrs.size === 0) return [];
   const list = [...pcrs].sort((a, b) => a - b).join(', ');
   return [
-    { code: 'events-unquoted', message: `event log: events of PCR ${list} are not covered by the quote` },
+    { code: 'events-unquoted', message: `event log: its events of PCR ${list} are not covered by the quote` },
   ];
 }

@@ -31,33 +31,39 @@ const ALLOWED_TYPES: ReadonlyMap<number, readonly number[]> = new Map([
 const BOOT_ACTION = /^(?:Calling|Returning from) EFI Application (?:from|to) Boot Option$/;
 const ACTION_TEXT = /^[\x20-\x7e]+$/;
 
+interface Misplaced {
+  event: LogEvent;
+  why: string;
+}
+
 /** Could firmware have written events of these types here, with this content, in this order? */
 export function checkEventTypes(events: readonly LogEvent[]): Finding[] {
-  const misplaced = events.filter((event) => !isAllowed(event) || !hasContentOfItsType(event));
   const secureBoot = events.filter(({ pcr }) => pcr === SECURE_BOOT_PCR);
-  return [...misplaced, ...outOfOrder(secureBoot)].map(({ pcr, type }) => ({
+  return [...events.flatMap(checkType), ...outOfOrder(secureBoot)].map(({ event, why }) => ({
     code: 'event-log-type-unexpected',
-    message: `PCR ${pcr}: ${eventTypeName(type)} does not belong there`,
+    message: `PCR ${event.pcr}: ${eventTypeName(event.type)} ${why}`,
   }));
 }
 
-function isAllowed({ pcr, type }: LogEvent): boolean {
-  return ALLOWED_TYPES.get(pcr)?.includes(type) !== false;
-}
-
 /** An action is text, so a variable cannot pass for one; and an action's text is no application. */
-function hasContentOfItsType({ pcr, type, data }: LogEvent): boolean {
-  if (!ALLOWED_TYPES.has(pcr)) return true;
-  const text = Buffer.from(data).toString('latin1');
-  if (type === EVENT_TYPE.EV_EFI_ACTION) return ACTION_TEXT.test(text);
-  return type !== EVENT_TYPE.EV_EFI_BOOT_SERVICES_APPLICATION || !BOOT_ACTION.test(text);
+function checkType(event: LogEvent): Misplaced[] {
+  const allowed = ALLOWED_TYPES.get(event.pcr);
+  if (allowed === undefined) return [];
+  if (!allowed.includes(event.type))
+    return [{ event, why: `does not belong there, only ${allowed.map(eventTypeName).join(', ')}` }];
+  const text = Buffer.from(event.data).toString('latin1');
+  if (event.type === EVENT_TYPE.EV_EFI_ACTION && !ACTION_TEXT.test(text))
+    return [{ event, why: 'holds something else than the text of an action' }];
+  if (event.type === EVENT_TYPE.EV_EFI_BOOT_SERVICES_APPLICATION && BOOT_ACTION.test(text))
+    return [{ event, why: 'holds the text of an action' }];
+  return [];
 }
 
 /**
  * Configuration is measured before the separator of PCR 7, and what it verified after it. Option ROMs may be
  * verified earlier, but only by a `db` that was measured by then.
  */
-function outOfOrder(events: readonly LogEvent[]): LogEvent[] {
+function outOfOrder(events: readonly LogEvent[]): Misplaced[] {
   const separator = events.findIndex(({ type }) => type === EVENT_TYPE.EV_SEPARATOR);
   if (separator === -1) return [];
   const before = events.slice(0, separator);
@@ -68,5 +74,10 @@ function outOfOrder(events: readonly LogEvent[]): LogEvent[] {
     type === EVENT_TYPE.EV_EFI_VARIABLE_AUTHORITY &&
     (configured === -1 || index < configured || uefiVariableName(data) !== 'db');
   const isLate = ({ type }: LogEvent) => type === EVENT_TYPE.EV_EFI_VARIABLE_DRIVER_CONFIG;
-  return [...before.filter(isEarly), ...events.slice(separator).filter(isLate)];
+  const early = before.filter(isEarly);
+  const late = events.slice(separator).filter(isLate);
+  return [
+    ...early.map((event) => ({ event, why: 'stands before the separator, expected after it' })),
+    ...late.map((event) => ({ event, why: 'stands after the separator, expected before it' })),
+  ];
 }

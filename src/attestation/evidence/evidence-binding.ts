@@ -1,5 +1,6 @@
 import { bytesEqual, EMPTY, fromBase64Url, sha256, toHex } from '../../core/bytes.ts';
 import { messageOf } from '../../core/errors.ts';
+import { toPrintable } from '../../core/printable.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../../core/strict-json.ts';
 import { isPurpose, type Purpose } from '../quote/purpose.ts';
 import { type Finding, Refusal } from '../reasons.ts';
@@ -39,21 +40,42 @@ function checkPurposes(claimed: readonly unknown[]): Finding[] {
   const purposes = new Set(claimed.filter((purpose) => typeof purpose === 'string'));
   if (purposes.size <= 1) return [];
   return [
-    { code: 'purpose-mismatch', message: 'purpose: document, challenge and claims do not name the same one' },
+    {
+      code: 'purpose-mismatch',
+      message: `purpose: expected one, document, challenge and claims name ${shortList(purposes)}`,
+    },
   ];
 }
 
 function checkAk(claimed: unknown, akName: string): Finding[] {
   if (typeof claimed !== 'string' || claimed === akName) return [];
-  return [{ code: 'ak-mismatch', message: `challenge: it was made for another key than ${akName}` }];
+  return [
+    {
+      code: 'ak-mismatch',
+      message: `challenge: made for key ${shorten(claimed)}, this one is ${shorten(akName)}`,
+    },
+  ];
 }
 
 function checkLogHash(claimed: unknown, eventLog: Uint8Array | undefined): Finding[] {
   const actual = toHex(sha256(eventLog ?? EMPTY));
   if (typeof claimed !== 'string' || claimed === actual) return [];
   return [
-    { code: 'claims-event-log-mismatch', message: `claims: they name another event log than ${actual}` },
+    {
+      code: 'claims-event-log-mismatch',
+      message: `claims: they name event log ${shorten(claimed)}, the one that came is ${shorten(actual)}`,
+    },
   ];
+}
+
+const MAX_QUOTED = 24;
+
+function shortList(texts: Iterable<string>): string {
+  return [...texts].map(shorten).join(', ');
+}
+
+function shorten(text: string): string {
+  return toPrintable(text, MAX_QUOTED);
 }
 
 function readabilityNotes(claims: Uint8Array): Finding[] {

@@ -1,4 +1,4 @@
-import { ALG, type HashAlgorithm } from '../../tpm/algorithms.ts';
+import { ALG, describeScheme, type HashAlgorithm } from '../../tpm/algorithms.ts';
 import { hasAttribute, type ObjectAttribute } from '../../tpm/object-attributes.ts';
 import type { TpmPublic } from '../../tpm/public-area.ts';
 import { Refusal, type RefusalCode } from '../reasons.ts';
@@ -26,11 +26,11 @@ const RSA_EXPONENT = 65537;
 export function verifyAkAttributes(akPublic: TpmPublic): void {
   for (const [attribute, code] of REQUIRED)
     if (!hasAttribute(akPublic.attributes, attribute))
-      throw new Refusal(code, `attestation key: attribute ${attribute} is clear`);
+      throw new Refusal(code, `attestation key: attribute ${attribute} is clear, expected set`);
   if (hasAttribute(akPublic.attributes, 'decrypt'))
-    throw new Refusal('ak-decrypts', 'attestation key: attribute decrypt is set');
+    throw new Refusal('ak-decrypts', 'attestation key: attribute decrypt is set, expected clear');
   if (akPublic.symmetric !== undefined)
-    throw new Refusal('ak-symmetric-set', 'attestation key: a symmetric algorithm is set');
+    throw new Refusal('ak-symmetric-set', 'attestation key: it names a symmetric algorithm, expected none');
   verifyStrength(akPublic);
 }
 
@@ -50,22 +50,36 @@ export function verifyAkTemplate(akPublic: TpmPublic): void {
   if (!isTemplate)
     throw new Refusal(
       'ak-not-template',
-      'attestation key: expected ECC P-256, ECDSA with SHA-256, name SHA-256',
+      `attestation key: expected ECDSA with sha256 on P-256 and a sha256 name, it is ${describeKey(akPublic)}`,
     );
+}
+
+function describeKey({ scheme, nameAlg, ...area }: TpmPublic): string {
+  const key = area.type === 'ecc' ? area.curve.name : `RSA-${area.keyBits}`;
+  return `${describeScheme(scheme)} on ${key} and a ${nameAlg.name} name`;
 }
 
 function verifyStrength({ scheme, nameAlg, ...area }: TpmPublic): void {
   if (!SIGNATURE_SCHEMES.includes(scheme.id) || scheme.hash === undefined)
-    throw new Refusal('ak-scheme-unset', 'attestation key: no signature scheme is fixed');
+    throw new Refusal(
+      'ak-scheme-unset',
+      `attestation key: signature scheme ${describeScheme(scheme)}, expected RSASSA, RSAPSS or ECDSA with a hash`,
+    );
   requireStrongHash(scheme.hash, 'signs with');
   requireStrongHash(nameAlg, 'is named by');
   if (area.type === 'rsa' && (area.keyBits < MIN_RSA_BITS || area.exponent !== RSA_EXPONENT))
-    throw new Refusal('ak-key-weak', `attestation key: RSA-${area.keyBits} with exponent ${area.exponent}`);
+    throw new Refusal(
+      'ak-key-weak',
+      `attestation key: RSA-${area.keyBits} with exponent ${area.exponent}, expected ${MIN_RSA_BITS} bits or more and ${RSA_EXPONENT}`,
+    );
   if (area.type === 'rsa' && isRocaModulus(area.modulus))
     throw new Refusal('key-roca', 'attestation key: its RSA modulus can be factored (CVE-2017-15361)');
 }
 
 function requireStrongHash(hash: HashAlgorithm, role: string): void {
   if (!SIGNATURE_HASHES.includes(hash.id))
-    throw new Refusal('ak-hash-weak', `attestation key: it ${role} ${hash.name}`);
+    throw new Refusal(
+      'ak-hash-weak',
+      `attestation key: it ${role} ${hash.name}, expected sha256, sha384 or sha512`,
+    );
 }

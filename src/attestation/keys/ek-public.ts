@@ -24,13 +24,22 @@ const RSA_EXPONENT = 65537;
  */
 export function verifyEkPublic(ekPublic: TpmPublic): void {
   const missing = REQUIRED.find((attribute) => !hasAttribute(ekPublic.attributes, attribute));
-  if (missing !== undefined) throw new Refusal('ek-key-unsuitable', `EK: attribute ${missing} is clear`);
+  if (missing !== undefined)
+    throw new Refusal('ek-key-unsuitable', `EK: attribute ${missing} is clear, expected set`);
   if (hasAttribute(ekPublic.attributes, 'sign'))
-    throw new Refusal('ek-key-unsuitable', 'EK: attribute sign is set');
-  if (ekPublic.symmetric?.mode !== ALG.CFB) throw new Refusal('ek-key-unsuitable', 'EK: it names no AES-CFB');
-  if (ekPublic.nameAlg.id === ALG.SHA1) throw new Refusal('ek-key-weak', 'EK: it is named by SHA-1');
+    throw new Refusal('ek-key-unsuitable', 'EK: attribute sign is set, expected clear');
+  if (ekPublic.symmetric?.mode !== ALG.CFB)
+    throw new Refusal(
+      'ek-key-unsuitable',
+      'EK: expected AES in CFB mode for what it protects, it names another',
+    );
+  if (ekPublic.nameAlg.id === ALG.SHA1)
+    throw new Refusal('ek-key-weak', 'EK: it is named by SHA-1, expected SHA-256 or stronger');
   if (ekPublic.type === 'rsa' && (ekPublic.keyBits < MIN_RSA_BITS || ekPublic.exponent !== RSA_EXPONENT))
-    throw new Refusal('ek-key-weak', `EK: RSA-${ekPublic.keyBits} with exponent ${ekPublic.exponent}`);
+    throw new Refusal(
+      'ek-key-weak',
+      `EK: RSA-${ekPublic.keyBits} with exponent ${ekPublic.exponent}, expected ${MIN_RSA_BITS} bits or more and ${RSA_EXPONENT}`,
+    );
   if (ekPublic.type === 'rsa' && isRocaModulus(ekPublic.modulus))
     throw new Refusal('key-roca', 'EK: its RSA modulus can be factored (CVE-2017-15361)');
   requireUsableKey(ekPublic);

@@ -1,5 +1,6 @@
 import { bytesEqual } from '../../core/bytes.ts';
 import { messageOf } from '../../core/errors.ts';
+import { shortHex } from '../../core/printable.ts';
 import { type NvAttest, parseTpmsAttest } from '../../tpm/attest.ts';
 import { computeName } from '../../tpm/name.ts';
 import { isWritten, type NvPublic, parseTpm2bNvPublic, parseTpmsNvPublic } from '../../tpm/nv-public.ts';
@@ -48,10 +49,16 @@ function verifyFloor(
 ): void {
   const { nvPublic, certified } = decode(untrusted);
   if (!bytesEqual(certified.extraData, expectedExtraData))
-    throw new Refusal('floor-extra-data-mismatch', 'floor: it was certified for another challenge');
+    throw new Refusal(
+      'floor-extra-data-mismatch',
+      `floor: certified for extraData ${shortHex(certified.extraData)}, expected ${shortHex(expectedExtraData)}`,
+    );
   verifySignature(ak, untrusted);
   if (!bytesEqual(computeName(nvPublic), certified.indexName))
-    throw new Refusal('floor-index-mismatch', 'floor: another NV index was certified');
+    throw new Refusal(
+      'floor-index-mismatch',
+      `floor: NV index ${shortHex(computeName(nvPublic))} came, certified was ${shortHex(certified.indexName)}`,
+    );
   if (!isWritten(nvPublic))
     throw new Refusal('floor-index-mismatch', 'floor: the NV index was never written');
   if (
@@ -59,10 +66,16 @@ function verifyFloor(
     certified.contents.length !== nvPublic.dataSize ||
     !bytesEqual(certified.contents, untrusted.contents)
   )
-    throw new Refusal('floor-contents-mismatch', 'floor: the record is not the whole of what was certified');
+    throw new Refusal(
+      'floor-contents-mismatch',
+      `floor: ${untrusted.contents.length} bytes came, which are not the ${nvPublic.dataSize} bytes of the index that had to be certified`,
+    );
   const { resetCount, restartCount } = certified.clockInfo;
   if (resetCount !== quote.counters.resetCount || restartCount !== quote.counters.restartCount)
-    throw new Refusal('floor-session-mismatch', 'floor: certified in another power cycle than the quote');
+    throw new Refusal(
+      'floor-session-mismatch',
+      `floor: certified at TPM counters (${resetCount}, ${restartCount}), the quote is of (${quote.counters.resetCount}, ${quote.counters.restartCount})`,
+    );
 }
 
 function decode(untrusted: UntrustedFloor): { nvPublic: NvPublic; certified: NvAttest } {

@@ -1,4 +1,5 @@
-import { bytesEqual, sha256, toHex } from '../../core/bytes.ts';
+import { bytesEqual, sha256 } from '../../core/bytes.ts';
+import { shortHex } from '../../core/printable.ts';
 import type { Finding } from '../reasons.ts';
 import type { Purpose } from './purpose.ts';
 import type { VerifiedQuote } from './quote.ts';
@@ -31,7 +32,7 @@ export function checkPurpose(
     return [
       {
         code: 'selection-incomplete',
-        message: `purpose ${purpose}: the quote must cover PCR ${HANDOVER_PCR}`,
+        message: `quote: for purpose ${purpose} it must cover PCR ${HANDOVER_PCR}, and does not`,
       },
     ];
   switch (purpose) {
@@ -49,7 +50,7 @@ function checkBeforeHandover(value: Uint8Array, purpose: Purpose): Finding[] {
   return [
     {
       code: 'pcr14-not-zero',
-      message: `PCR 14: expected zero for purpose ${purpose}, it is ${toHex(value)}: not stage-0 before its hand-over`,
+      message: `PCR 14: expected zero for purpose ${purpose}, it is ${shortHex(value)}: this is not stage-0 before its hand-over`,
     },
   ];
 }
@@ -70,7 +71,7 @@ function checkAfterHandover(given: {
   if (!bytesEqual(value, expected))
     findings.push({
       code: 'pcr14-not-release',
-      message: `PCR 14: expected one extend of release ${toHex(session.releaseDigest)}, it is ${toHex(value)}`,
+      message: `PCR 14: expected ${shortHex(expected)}, one extend of release ${shortHex(session.releaseDigest)}, it is ${shortHex(value)}`,
     });
   const { resetCount, restartCount } = quote.counters;
   if (resetCount !== session.resetCount || restartCount !== session.restartCount)

@@ -1,7 +1,7 @@
 import { constants, type KeyObject, verify } from 'node:crypto';
 import { concatBytes } from '../../core/bytes.ts';
 import { messageOf } from '../../core/errors.ts';
-import { ALG, type EccCurve } from '../../tpm/algorithms.ts';
+import { ALG, describeScheme, type EccCurve } from '../../tpm/algorithms.ts';
 import { padInteger } from '../../tpm/public-key.ts';
 import { type EcdsaSignature, parseTpmtSignature, type TpmSignature } from '../../tpm/signature.ts';
 import type { AttestationKey } from '../keys/attestation-key.ts';
@@ -22,7 +22,7 @@ export function verifyAttestSignature(
   if (signature.scheme !== scheme.id || signature.hash !== scheme.hash)
     throw new Refusal(
       'signature-scheme-mismatch',
-      'signature: scheme and hash are not those of the attestation key',
+      `signature: ${describeScheme({ id: signature.scheme, hash: signature.hash })}, the attestation key makes ${describeScheme(scheme)}`,
     );
   if (!isSignedBy(ak, untrusted.attest, signature))
     throw new Refusal('signature-invalid', `signature: not made by attestation key ${ak.name}`);

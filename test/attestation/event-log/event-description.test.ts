@@ -133,7 +133,7 @@ describe('what an event says', () => {
     ['an unknown note', EVENT_TYPE.EV_NO_ACTION, Uint8Array.of(1, 2, 3), '3 bytes'],
     ['a loader', 0x0d, asciiBytes('grub_cmd: linux /vmlinuz\0'), '"grub_cmd: linux /vmlinuz"'],
     ['nothing', 0x0d, EMPTY, 'empty'],
-    ['a very long line', 0x0d, asciiBytes('x'.repeat(500)), `"${'x'.repeat(199)}…`],
+    ['a very long line', 0x0d, asciiBytes('x'.repeat(500)), `"${'x'.repeat(199)}...`],
   ])('%s', (_name, type, data, expected) => {
     expect(content(type, data)).toBe(expected);
   });

@@ -115,7 +115,7 @@ describe('what an operator is shown of a log', () => {
     const texts = ['\x1b[2Jowned\r\n', '\u202e\u0000x', '\\\'"`', 'y'.repeat(100_000)];
     const events = texts.map((text): WrittenEvent => ({ pcr: 8, type: 0x0d, data: Buffer.from(text) }));
     for (const { description } of view(writeLog(events)).events) {
-      expect(description).toMatch(/^[\x20-\x7e]*…?"?…?$/);
+      expect(description).toMatch(/^[\x20-\x7e]*...?"?...?$/);
       expect(description.length).toBeLessThan(700);
     }
   });
