@@ -33,6 +33,9 @@ const SPEC_ID_SIGNATURE = asciiBytes('Spec ID Event03\0');
 const SHA1_BYTES = 20;
 const MAX_BANKS = 16;
 const NO_PCR = 0xffff_ffff;
+const PCR_AND_TYPE_BYTES = 8;
+/** The same, and the number of digests and of bytes: none of both. */
+const MIN_EVENT_BYTES = 16;
 
 /**
  * A crypto-agile event log (PFP, section 10): header, then events to the last byte.
@@ -44,13 +47,35 @@ export function parseEventLog(bytes: Uint8Array, limits: EventLogLimits = EVENT_
     throw new TpmFormatError('log-too-large', `event log: ${bytes.length} bytes, at most ${limits.maxBytes}`);
   const reader = new StructureReader(bytes, 'event log', 'little');
   const hashes = readHeader(reader);
+  if (reader.remaining > limits.maxEvents * MIN_EVENT_BYTES)
+    refuseTooMany(bytes.subarray(-reader.remaining), hashes, limits);
   const events: LogEvent[] = [];
-  while (reader.remaining > 0) {
-    if (events.length === limits.maxEvents)
-      throw new TpmFormatError('log-too-large', `event log: more than ${limits.maxEvents} events`);
-    events.push(readEvent(reader, hashes));
-  }
+  while (reader.remaining > 0) events.push(readEvent(reader, hashes));
   return { hashes, events };
+}
+
+/**
+ * Counts before anything is built: a log of a million events costs no more than running over it once. What is
+ * malformed on the way is left for the reader, which says what.
+ */
+function refuseTooMany(
+  bytes: Uint8Array,
+  hashes: readonly HashAlgorithm[],
+  { maxEvents }: EventLogLimits,
+): void {
+  const reader = new StructureReader(bytes, 'event log', 'little');
+  for (let count = 0; reader.remaining > 0; count += 1) {
+    if (count === maxEvents)
+      throw new TpmFormatError('log-too-large', `event log: more than ${maxEvents} events`);
+    reader.skip(PCR_AND_TYPE_BYTES);
+    for (let digests = reader.u32(); digests > 0; digests -= 1) {
+      const id = reader.u16();
+      const hash = hashes.find((candidate) => candidate.id === id);
+      if (hash === undefined) return;
+      reader.skip(hash.size);
+    }
+    reader.skip(reader.u32());
+  }
 }
 
 /** The first event is a TCG_PCR_EVENT in the old SHA-1 format that holds TCG_EfiSpecIDEvent (10.2.1, 10.4.5.1). */

@@ -55,6 +55,10 @@ export class StructureReader {
     return this.bytes.subarray(start, this.offset);
   }
 
+  skip(byteLength: number): void {
+    this.take(byteLength);
+  }
+
   /** A TPM2B: 16-bit size, then that many bytes, at most `maxBytes`. */
   sized(maxBytes: number): Uint8Array {
     const size = this.u16();

@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { concatBytes, EMPTY, sha256, toHex } from '../../src/core/bytes.ts';
@@ -6,7 +8,13 @@ import { TpmFormatError } from '../../src/tpm/errors.ts';
 import { parseEventLog } from '../../src/tpm/event-log.ts';
 import { replayEventLog, startValue } from '../../src/tpm/event-log-replay.ts';
 import { eventTypeName } from '../../src/tpm/event-types.ts';
-import { bootEvents, le32, writeEvent, writeLog } from '../attestation/event-log/event-log-writer.ts';
+import {
+  bootEvents,
+  le32,
+  writeEvent,
+  writeHeader,
+  writeLog,
+} from '../attestation/event-log/event-log-writer.ts';
 import { BOOT_LOG } from '../attestation/evidence-fixture.ts';
 import { hashOf, SHA256 } from '../attestation/software-ak.ts';
 
@@ -22,6 +30,31 @@ describe('event logs', () => {
     expect(() => parseEventLog(BOOT_LOG, limits)).toThrow(expect.objectContaining({ code: 'log-too-large' }));
     expect(() => parseEventLog(BOOT_LOG, { maxBytes: 1e6, maxEvents: 3 })).toThrow(
       expect.objectContaining({ code: 'log-too-large' }),
+    );
+  });
+
+  it('L36 are counted before they are built: a million events fit into no memory at all', async () => {
+    const program = `
+      import { writeHeader } from './test/attestation/event-log/event-log-writer.ts';
+      import { parseEventLog } from './src/tpm/event-log.ts';
+      const log = Buffer.concat([writeHeader(), Buffer.alloc(16 * 1_000_001)]);
+      try { parseEventLog(log); } catch (cause) { console.log(cause.code); }`;
+    const options = ['--max-old-space-size=24', '--input-type=module', '--eval', program];
+    const { stdout } = await promisify(execFile)(process.execPath, options);
+    expect(stdout).toBe('log-too-large\n');
+  });
+
+  it('L36 are refused for what is wrong in them also where they are counted', () => {
+    const limits = { maxBytes: 1e6, maxEvents: 2 };
+    const undeclared = { pcr: 8, type: 0x0d, data: EMPTY, digests: [{ id: 0x1234, bytes: EMPTY }] };
+    const unknown = concatBytes(writeHeader(), writeEvent(undeclared));
+    expect(() => parseEventLog(unknown, { ...limits, maxEvents: 1 })).toThrow(
+      expect.objectContaining({ code: 'invalid-value' }),
+    );
+    const two = writeLog(bootEvents().slice(0, 2));
+    expect(parseEventLog(two, limits).events).toHaveLength(2);
+    expect(() => parseEventLog(two.subarray(0, -1), limits)).toThrow(
+      expect.objectContaining({ code: 'truncated' }),
     );
   });
 
