@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseStrictJson } from '../../src/core/strict-json.ts';
+import { CORPORA } from '../corpora.ts';
 
-const SUITE = '../shared/corpora/nst/JSONTestSuite/test_parsing';
-const NAUGHTY = '../shared/corpora/minimaxir/big-list-of-naughty-strings/blns.json';
+const SUITE = `${CORPORA}/nst/JSONTestSuite/test_parsing`;
+const NAUGHTY = `${CORPORA}/minimaxir/big-list-of-naughty-strings/blns.json`;
 
 const parse = (input: Uint8Array | string, maxDepth?: number) =>
   parseStrictJson(input, { maxBytes: 1_000_000, ...(maxDepth !== undefined && { maxDepth }) });

@@ -1,7 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-
-const CORPORA = '../shared/corpora';
+import { CORPORA } from '../corpora.ts';
 
 /** Third-party files as further seeds, read where they lie; none when they are not there. */
 export function corpusFiles(folder: string, suffix = ''): Uint8Array[] {

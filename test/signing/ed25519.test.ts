@@ -4,9 +4,10 @@ import { describe, expect, it } from 'vitest';
 import { asciiBytes, fromHex, toHex } from '../../src/core/bytes.ts';
 import { keyIdOf, publicKeyOf, type TufKey, tufKeyOf } from '../../src/signing/ed25519.ts';
 import { verifyThreshold } from '../../src/signing/tuf/signatures.ts';
+import { CORPORA } from '../corpora.ts';
 import { testSigner } from './tuf/tuf-fixture.ts';
 
-const VECTORS = '../shared/corpora/C2SP/wycheproof/testvectors_v1/ed25519_test.json';
+const VECTORS = `${CORPORA}/C2SP/wycheproof/testvectors_v1/ed25519_test.json`;
 
 const keyOf = (hex: string): TufKey => ({ keytype: 'ed25519', scheme: 'ed25519', keyval: { public: hex } });
 

@@ -3,8 +3,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { toBase64Url, utf8Bytes } from '../../src/core/bytes.ts';
 import { type JwsErrorCode, signJws, verifyJws } from '../../src/signing/jws.ts';
+import { CORPORA } from '../corpora.ts';
 
-const VECTORS = '../shared/corpora/C2SP/wycheproof/testvectors_v1/json_web_crypto_test.json';
+const VECTORS = `${CORPORA}/C2SP/wycheproof/testvectors_v1/json_web_crypto_test.json`;
 
 const { privateKey, publicKey } = generateKeyPairSync('ed25519');
 const KEY_ID = 'a'.repeat(64);

@@ -13,6 +13,7 @@ import { asciiBytes, concatBytes, sha256, toHex } from '../../../src/core/bytes.
 import { attributesOf } from '../../../src/tpm/object-attributes.ts';
 import type { TpmPublic } from '../../../src/tpm/public-area.ts';
 import { toSpki } from '../../../src/tpm/public-key.ts';
+import { CORPORA } from '../../corpora.ts';
 import {
   type Authority,
   type CertificateOptions,
@@ -268,7 +269,7 @@ describe('trust anchors', () => {
     expect(codeOf(() => parseTrustAnchors(certificate))).toBe('trust-anchors-invalid');
   });
 
-  const BUNDLES = '../shared/corpora/loicsikidi/tpm-ca-certificates';
+  const BUNDLES = `${CORPORA}/loicsikidi/tpm-ca-certificates`;
   it.skipIf(!existsSync(BUNDLES))('of all known manufacturers are read, each certificate', () => {
     const read = (name: string) => parseTrustAnchors(readFileSync(join(BUNDLES, name)));
     const roots = read('MIRROR.tpm-ca-certificates.pem');

@@ -27,6 +27,7 @@ import {
 import type { Certificate } from '../../../src/attestation/x509/x509.ts';
 import { assembleTpmVendors, loadTpmVendors } from '../../../src/boot-server/tpm-vendors.ts';
 import { asciiBytes, sha256, toHex } from '../../../src/core/bytes.ts';
+import { CORPORA } from '../../corpora.ts';
 import { crlPem, issueCrl } from '../x509/crl-maker.ts';
 import { type Authority, createAuthority, KeyUsageFlags, NOW_MS } from './certificate-maker.ts';
 
@@ -210,8 +211,8 @@ describe('folders of manufacturers', () => {
   });
 });
 
-const BUNDLES = '../shared/corpora/loicsikidi/tpm-ca-certificates';
-const KEYLIME = '../shared/corpora/keylime/keylime/tpm_cert_store';
+const BUNDLES = `${CORPORA}/loicsikidi/tpm-ca-certificates`;
+const KEYLIME = `${CORPORA}/keylime/keylime/tpm_cert_store`;
 
 /** What our rules say of every CA, as if it were the leaf: the subjects by the reason. */
 function refusedOf(cas: readonly Certificate[], anchors: TrustAnchors): Record<string, string[]> {

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { toHex } from '../../../src/core/bytes.ts';
 import { hashById } from '../../../src/tpm/algorithms.ts';
+import { CORPORA } from '../../corpora.ts';
 
-export const CORPORA = '../shared/corpora';
 const GO_TPM_TOOLS = join(CORPORA, 'google/go-tpm-tools');
 const TPM2_TOOLS = join(CORPORA, 'tpm2-software/tpm2-tools/test/integration/fixtures');
 const GO_ATTESTATION = join(CORPORA, 'google/go-attestation/attest/testdata');

@@ -10,12 +10,13 @@ import {
 import { parseCertificate } from '../../../src/attestation/x509/x509.ts';
 import { splitPem } from '../../../src/attestation/x509/x509-pem.ts';
 import { asciiBytes } from '../../../src/core/bytes.ts';
+import { CORPORA } from '../../corpora.ts';
 
 /**
  * x509-limbo judges the path rules, with a neutral leaf profile in place of the rules for EK certificates
  * (`judge`, below): no host name, no TLS purpose.
  */
-const FILE = '../shared/corpora/C2SP/x509-limbo/limbo-2023-12-02.json';
+const FILE = `${CORPORA}/C2SP/x509-limbo/limbo-2023-12-02.json`;
 /** When the file was made: for the cases that name no time. */
 const MADE_MS = Date.UTC(2023, 11, 2);
 

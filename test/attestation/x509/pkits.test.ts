@@ -11,12 +11,13 @@ import {
   type TrustAnchors,
 } from '../../../src/attestation/endorsement/trust-anchors.ts';
 import { parseCertificate } from '../../../src/attestation/x509/x509.ts';
+import { CORPORA } from '../../corpora.ts';
 
 /**
  * NIST PKITS judges the path rules: every certificate of its 223 end entities, all its CAs and CRLs at once,
  * with a neutral leaf profile in place of the rules for EK certificates (`judge`, below).
  */
-const FOLDER = '../shared/corpora/wbond/certvalidator/tests/fixtures/nist_pkits';
+const FOLDER = `${CORPORA}/wbond/certvalidator/tests/fixtures/nist_pkits`;
 const WITHIN_VALIDITY_MS = Date.UTC(2020, 0, 1);
 const LEAF = /EE\.crt$/;
 
