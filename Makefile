@@ -3,7 +3,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 BIOME := node_modules/@biomejs/cli-linux-$(shell uname -m | sed 's/x86_64/x64/; s/aarch64/arm64/')/biome
 SHELL_FILES = $(shell git grep -l '^#!/bin/sh' -- agent images setup .ci)
 .DEFAULT_GOAL := help
-.PHONY: help demo test check static bench fuzz images clean debian format
+.PHONY: help demo test check static bench fuzz coverage images clean debian format
 
 help:
 	@echo 'make demo    a machine with real firmware and a TPM boots from this server, then attacks are refused'
@@ -12,6 +12,7 @@ help:
 	@echo 'make check   format, lint, types and the fast tests: before every commit'
 	@echo 'make bench   measure, and write docs/benchmarks.md'
 	@echo 'make fuzz    a minute of hostile bytes for every parser (docs/fuzzing.md)'
+	@echo 'make coverage  every branch of src/tpm and src/attestation is tested, or this fails'
 	@echo 'make images  build stage-0 and the demo operating system'
 	@echo 'make clean   remove what was built'
 
@@ -37,6 +38,10 @@ fuzz: node_modules
 
 images: node_modules debian
 	node images/build.ts
+
+# Without the corpora: whoever has only this repository sees the same.
+coverage: node_modules
+	BOOTWARD_CORPORA=none vitest run --project unit --coverage test/tpm test/attestation
 
 format: node_modules
 	$(BIOME) check --write .

@@ -87,11 +87,10 @@ function refusalOf(cause: TpmFormatError): Refusal {
 
 /** Q60: a bank that nothing ever extended agrees with an empty log; it proves nothing. */
 function checkExtended({ quote, hash, policy }: Input): Finding[] {
-  const isUntouched = (pcr: number) => {
-    const value = quote.pcrs.get(pcr);
-    return value === undefined || bytesEqual(value, startValue({ pcr, hash }));
-  };
-  if (!policy.pcrs.every(isUntouched)) return [];
+  const isExtended = [...quote.pcrs].some(
+    ([pcr, value]) => policy.pcrs.includes(pcr) && !bytesEqual(value, startValue({ pcr, hash })),
+  );
+  if (isExtended) return [];
   return [
     {
       code: 'pcrs-not-extended',

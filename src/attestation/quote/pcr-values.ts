@@ -23,7 +23,7 @@ export function encodePcrValues(values: PcrValues): { [bank: string]: { [pcr: st
 }
 
 export function encodePcrBank(pcrs: ReadonlyMap<number, Uint8Array>): { [pcr: string]: string } {
-  return Object.fromEntries([...pcrs].sort(([a], [b]) => a - b).map(([pcr, value]) => [pcr, toHex(value)]));
+  return Object.fromEntries([...pcrs].map(([pcr, value]) => [pcr, toHex(value)]));
 }
 
 export function parsePcrIndex(text: string): number {

@@ -44,6 +44,11 @@ const rawEvent = (pcr: number, type: number, count: number, rest: Uint8Array) =>
 };
 const digestOf = (id: number, size: number) =>
   concatBytes(Uint8Array.of(id & 0xff, id >> 8), new Uint8Array(size));
+const separatorOf = (pcr: number, data: Uint8Array): WrittenEvent => ({
+  pcr,
+  type: EVENT_TYPE.EV_SEPARATOR,
+  data,
+});
 const ipl = (data: string): WrittenEvent => ({ pcr: 8, type: 0x0d, data: asciiBytes(data) });
 
 describe('the shape of the log', () => {
@@ -184,6 +189,25 @@ describe('EV_NO_ACTION', () => {
     ]);
   });
 
+  it('L20 is refused with one bit of a digest, in any bank', () => {
+    const banks = [SHA256, hashOf(ALG.SHA384)];
+    const [zero, oneBit] = [new Uint8Array(32), new Uint8Array(48).fill(1, 47)];
+    const codesWith = (digests: NonNullable<WrittenEvent['digests']>) =>
+      codesUnderHonestQuote(
+        concatBytes(
+          writeLog(bootEvents(), banks),
+          writeEvent({ ...noAction(asciiBytes('x')), digests }, banks),
+        ),
+      );
+    expect(codesWith([{ id: 11, bytes: zero }])).toEqual([]);
+    expect(
+      codesWith([
+        { id: 11, bytes: zero },
+        { id: 12, bytes: oneBit },
+      ]),
+    ).toEqual(['event-log-no-action-invalid']);
+  });
+
   it('accepts a StartupLocality that the TPM had', () => {
     for (const value of [0, 3, 4])
       expect(codesUnderOwnQuote(writeLog([locality(value), ...bootEvents()]))).toEqual([]);
@@ -315,14 +339,8 @@ describe('types and data', () => {
 describe('separators', () => {
   const isSeparator = (pcr: number) => (event: WrittenEvent) =>
     event.pcr === pcr && event.type === EVENT_TYPE.EV_SEPARATOR;
-  const separator = (pcr: number, data: Uint8Array): WrittenEvent => ({
-    pcr,
-    type: EVENT_TYPE.EV_SEPARATOR,
-    data,
-  });
-
   it('L23 refuses a second separator in a firmware PCR', () => {
-    expect(codesUnderOwnQuote(withEvents(separator(7, SEPARATOR_DATA)))).toEqual([
+    expect(codesUnderOwnQuote(withEvents(separatorOf(7, SEPARATOR_DATA)))).toEqual([
       'event-log-separator-duplicate',
     ]);
   });
@@ -338,8 +356,8 @@ describe('separators', () => {
     expect(codesUnderOwnQuote(none)).toEqual(['event-log-separator-missing']);
   });
 
-  it('L25 refuses a separator that reports an error', () => {
-    expect(codesUnderOwnQuote(replaced(isSeparator(5), { data: Uint8Array.of(1, 0, 0, 0) }))).toEqual([
+  it.each([0, 5, 7])('L25 refuses a separator that reports an error in PCR %d', (pcr) => {
+    expect(codesUnderOwnQuote(replaced(isSeparator(pcr), { data: Uint8Array.of(1, 0, 0, 0) }))).toEqual([
       'event-log-separator-invalid',
     ]);
   });
@@ -352,7 +370,7 @@ describe('separators', () => {
   });
 
   it('leaves separators of other PCRs to those who put them there', () => {
-    expect(codesUnderOwnQuote(withEvents(separator(12, asciiBytes('WBCL'))))).toEqual([]);
+    expect(codesUnderOwnQuote(withEvents(separatorOf(12, asciiBytes('WBCL'))))).toEqual([]);
   });
 });
 
@@ -415,12 +433,50 @@ describe('what was quoted', () => {
     expect(codesOf(verifyEvidence(input))).toEqual(['event-log-malformed']);
   });
 
+  it('Q54 refuses a broken log without hiding what else is wrong', () => {
+    const counters = { clock: 1n, resetCount: 8, restartCount: 0, firmwareVersion: 0x2016_0511_0016_2800n };
+    const untrustedEvidence = sealEvidence({ log: EMPTY, pcrs: PCRS });
+    const verdict = verifyEvidence(validInput({ untrustedEvidence, previous: counters }));
+    expect(codesOf(verdict).sort()).toEqual(['counters-went-back', 'event-log-malformed']);
+    expect(verdict.quote).toBeDefined();
+  });
+
+  it.each([2, 7, 8])('refuses a log that contradicts PCR %d, although policy does not name it', (pcr) => {
+    const policy = { ...POLICY, pcrs: POLICY.pcrs.filter((index) => index !== pcr) };
+    const log = withEvents(ipl('command line'));
+    const pcrs = new Map([...pcrsOf(log), [pcr, new Uint8Array(32).fill(5)]] as const);
+    const untrustedEvidence = sealEvidence({ log, pcrs });
+    const verdict = verifyEvidence(validInput({ untrustedEvidence, policy }));
+    expect(codesOf(verdict)).toEqual(['event-log-replay-mismatch']);
+  });
+
+  it.each([6, 7])(
+    'refuses a PCR %d that the log is silent about, although policy does not name it',
+    (pcr) => {
+      const policy = { ...POLICY, pcrs: [0, 14] };
+      const log = without((event) => event.pcr === pcr);
+      const pcrs = new Map([...pcrsOf(log), [pcr, new Uint8Array(32).fill(5)]] as const);
+      const verdict = verifyEvidence(validInput({ untrustedEvidence: sealEvidence({ log, pcrs }), policy }));
+      expect(codesOf(verdict)).toEqual(['event-log-replay-mismatch']);
+    },
+  );
+
   it('Q60 refuses a bank that nothing was extended into', () => {
     const log = writeLog([]);
     expect(codesUnderOwnQuote(log)).toEqual(['pcrs-not-extended', 'event-log-separator-missing']);
   });
 
-  it('notes events of PCRs that the quote does not cover', () => {
+  it('notes events of PCRs that the quote does not cover, and judges them by no rule', () => {
+    const error = separatorOf(5, Uint8Array.of(1, 0, 0, 0));
+    const misplaced = { pcr: 4, type: EVENT_TYPE.EV_S_CRTM_VERSION, data: EMPTY, hashed: asciiBytes('x') };
+    const policy = { ...POLICY, pcrs: POLICY.pcrs.filter((pcr) => pcr !== 4 && pcr !== 5) };
+    const log = withEvents(error, error, misplaced);
+    const pcrs = pcrsOf(log, { pcrs: policy.pcrs });
+    const verdict = verifyEvidence(validInput({ untrustedEvidence: sealEvidence({ log, pcrs }), policy }));
+    expect(verdict).toMatchObject({ verdict: 'accept', notes: [{ code: 'events-unquoted' }] });
+  });
+
+  it('names the PCRs that the quote does not cover', () => {
     const event = { type: 0x0d, data: asciiBytes('boot_aggregate') };
     const log = withEvents({ ...event, pcr: 15 }, { ...event, pcr: 10 }, { ...event, pcr: 15 });
     expect(verdictOnLog(log, PCRS)).toMatchObject({

@@ -62,6 +62,16 @@ describe('attestation keys', () => {
     expect(codeOf(() => loadAttestationKey(Uint8Array.of(...publicBytes, 0)))).toBe('ak-malformed');
   });
 
+  it.each<[string, Parameters<typeof createSoftwareAk>[1], string]>([
+    ['another name algorithm', { nameAlg: hashOf(ALG.SHA384) }, 'ak-not-template'],
+    ['another hash', { scheme: { id: ALG.ECDSA, hash: hashOf(ALG.SHA512) } }, 'ak-not-template'],
+    ['what no attestation key may be', toggled('decrypt'), 'ak-decrypts'],
+    ['no scheme', { scheme: { id: ALG.NULL } }, 'ak-scheme-unset'],
+  ])('enrols no P-256 key with %s', (_name, options, code) => {
+    const akPublic = parseTpmtPublic(createSoftwareAk('p256', options).publicBytes);
+    expect(codeOf(() => verifyAkTemplate(akPublic))).toBe(code);
+  });
+
   it('enrols the template and nothing else', () => {
     const template = (kind: AkKind) => verifyAkTemplate(parseTpmtPublic(createSoftwareAk(kind).publicBytes));
     expect(codeOf(() => template('p256'))).toBe('accepted');

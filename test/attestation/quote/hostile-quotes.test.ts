@@ -199,8 +199,10 @@ describe('the PCR values', () => {
   });
 
   it('Q32 refuses a whole bank that the quote does not cover', () => {
-    const pcrs: PcrValues = new Map([...seal({}).pcrs, ['sha1', new Map<number, Uint8Array>()]]);
-    expect(codesFor({ ...seal({}), pcrs })).toEqual(['pcr-value-unquoted']);
+    const withSha1 = (values: ReadonlyMap<number, Uint8Array>): PcrValues =>
+      new Map([...seal({}).pcrs, ['sha1', values]]);
+    for (const values of [new Map(), new Map([[0, new Uint8Array(20)]])])
+      expect(codesFor({ ...seal({}), pcrs: withSha1(values) })).toEqual(['pcr-value-unquoted']);
   });
 
   it('Q30 refuses a quoted PCR without a value, or with one of another length', () => {
@@ -254,9 +256,13 @@ describe('the signature', () => {
     expect(codesWith(signature)).toEqual(['signature-invalid']);
   });
 
-  it('Q44 refuses coordinates longer than the curve', () => {
-    const long = new Uint8Array(33);
-    const signature = encodeTpmtSignature({ scheme: ALG.ECDSA, hash: SHA256, r: long, s: long });
+  it.each([
+    [33, 33],
+    [33, 32],
+    [32, 33],
+  ])('Q44 refuses coordinates longer than the curve: r of %d bytes, s of %d', (rBytes, sBytes) => {
+    const [r, s] = [new Uint8Array(rBytes), new Uint8Array(sBytes)];
+    const signature = encodeTpmtSignature({ scheme: ALG.ECDSA, hash: SHA256, r, s });
     expect(codesWith(signature)).toEqual(['signature-invalid']);
   });
 

@@ -39,6 +39,12 @@ describe('PCR 14 and the purpose of evidence', () => {
     expect(codesOf(verdictFor('boot', poison))).toEqual(['pcr14-not-zero']);
   });
 
+  it.each([0, 13, 31])('P3 refuses a PCR 14 that is zero but for byte %d', (index) => {
+    expect(codesOf(verdictFor('boot', Uint8Array.from(ZERO).fill(1, index, index + 1)))).toEqual([
+      'pcr14-not-zero',
+    ]);
+  });
+
   it.each<Purpose>(['health', 'reattest'])('P4 refuses boot evidence presented as %s', (purpose) => {
     expect(codesOf(verdictFor(purpose, ZERO))).toEqual(['pcr14-not-release']);
   });
