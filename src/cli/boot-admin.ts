@@ -38,6 +38,11 @@ const NOUNS: readonly Noun[] = [
     load: () => import('./boot-admin/eks.ts'),
   },
   {
+    name: 'trust-anchors',
+    description: 'the TPM manufacturers whose EK certificates count',
+    load: () => import('./boot-admin/trust-anchors.ts'),
+  },
+  {
     name: 'verdicts',
     description: 'what was decided, and on what',
     load: () => import('./boot-admin/verdicts.ts'),

@@ -2,7 +2,7 @@ import type { ReadStream } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { CodedError, messageOf } from '../core/errors.ts';
-import { isJsonObject, parseStrictJson } from '../core/strict-json.ts';
+import { isJsonObject, type JsonObject, parseStrictJson } from '../core/strict-json.ts';
 
 export class OperatorsSocketError extends CodedError<'door-unreachable'> {}
 
@@ -20,6 +20,7 @@ export interface OperatorsAnswer {
   readonly body: Uint8Array;
 }
 
+const MAX_PROBLEM_BYTES = 1024 * 1024;
 const TIMEOUT_MS = 120_000;
 
 /**
@@ -51,11 +52,11 @@ export function isSuccess({ status }: OperatorsAnswer): boolean {
 }
 
 /** A refusal is a problem document (RFC 9457) with a code; without one, the status must do. */
-export function describeRefusal({ status, body }: OperatorsAnswer): string {
-  const { code, detail } = parseProblem(body);
+export function describeRefusal(answer: OperatorsAnswer): string {
+  const { code, detail } = problemOf(answer);
   return typeof code === 'string'
     ? `${code}${typeof detail === 'string' ? `: ${detail}` : ''}`
-    : `HTTP status ${status}`;
+    : `HTTP status ${answer.status}`;
 }
 
 async function readAnswer(response: IncomingMessage, maxBytes: number): Promise<Uint8Array> {
@@ -69,9 +70,8 @@ async function readAnswer(response: IncomingMessage, maxBytes: number): Promise<
   return Buffer.concat(chunks);
 }
 
-const MAX_PROBLEM_BYTES = 1024 * 1024;
-
-function parseProblem(body: Uint8Array): { code?: unknown; detail?: unknown } {
+/** The members of a refusal's document; none when it is something else. */
+export function problemOf({ body }: OperatorsAnswer): JsonObject {
   try {
     const problem = parseStrictJson(body, { maxBytes: MAX_PROBLEM_BYTES });
     return isJsonObject(problem) ? problem : {};

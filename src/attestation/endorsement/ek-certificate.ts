@@ -3,6 +3,7 @@ import { messageOf } from '../../core/errors.ts';
 import type { TpmPublic } from '../../tpm/public-area.ts';
 import { toSpki } from '../../tpm/public-key.ts';
 import { verifyEkPublic } from '../keys/ek-public.ts';
+import { isRocaKey } from '../keys/roca.ts';
 import { unwrapNvCertificate } from '../quote/nv-certificate.ts';
 import { type Finding, Refusal } from '../reasons.ts';
 import { type Certificate, parseCertificate } from '../x509/x509.ts';
@@ -47,8 +48,30 @@ export function verifyEkCertificate(
   verifyEkPublic(input.ekPublic);
   const leaf = parseLeaf(unwrapNvCertificate(input.certificate));
   verifySameKey(leaf, input.ekPublic);
+  return verifyLeaf(leaf, { ...input, fingerprint: ekFingerprint(input.ekPublic) });
+}
+
+/**
+ * The same of a certificate alone, for somebody who has no TPM at hand: its key's template is not judged.
+ *
+ * @throws {Refusal}
+ */
+export function verifyLoneEkCertificate(input: EkPathOptions & { certificate: Uint8Array }): VerifiedEk {
+  const leaf = parseLeaf(unwrapNvCertificate(input.certificate));
+  const fingerprint = toHex(sha256(spkiOf(leaf)));
+  if (isRocaKey(leaf.node.publicKey))
+    throw new Refusal('key-roca', 'EK: its RSA modulus can be factored (CVE-2017-15361)');
+  return verifyLeaf(leaf, { ...input, fingerprint });
+}
+
+/** Computable from an EK certificate with openssl alone. */
+export function ekFingerprint(ekPublic: TpmPublic): string {
+  return toHex(sha256(toSpki(ekPublic)));
+}
+
+function verifyLeaf(leaf: Certificate, input: EkPathOptions & { fingerprint: string }): VerifiedEk {
   verifyLeafExtensions(leaf);
-  verifyPurpose(leaf, input.ekPublic);
+  verifyPurpose(leaf);
   if (input.nowMs < leaf.notBeforeMs)
     throw new Refusal(
       'ek-certificate-not-yet-valid',
@@ -57,18 +80,13 @@ export function verifyEkCertificate(
   const path = findPath(leaf, input);
   const names = readTpmNames(leaf);
   return {
-    fingerprint: ekFingerprint(input.ekPublic),
+    fingerprint: input.fingerprint,
     ...names,
     certificate: leaf.der,
     certificateSha256: toHex(sha256(leaf.der)),
     notes: [...expiryNotes(leaf, input.nowMs), ...nameNotes(names), ...path.notes],
     chainSubjects: [leaf, ...path.issuers].map(({ subject }) => subject),
   };
-}
-
-/** Computable from an EK certificate with openssl alone. */
-export function ekFingerprint(ekPublic: TpmPublic): string {
-  return toHex(sha256(toSpki(ekPublic)));
 }
 
 function parseLeaf(der: Uint8Array): Certificate {
@@ -102,10 +120,7 @@ function spkiOf(leaf: Certificate): Uint8Array {
   }
 }
 
-function verifyPurpose(
-  { basicConstraints, keyUsage, extendedKeyUsages }: Certificate,
-  ekPublic: TpmPublic,
-): void {
+function verifyPurpose({ basicConstraints, keyUsage, extendedKeyUsages, node }: Certificate): void {
   if (basicConstraints?.ca === true || keyUsage?.keyCertSign === true)
     throw new Refusal('ek-certificate-is-ca', 'EK certificate: it is a CA certificate');
   if (extendedKeyUsages?.includes(EK_CERTIFICATE_PURPOSE) !== true)
@@ -113,12 +128,9 @@ function verifyPurpose(
       'ek-certificate-purpose',
       `EK certificate: key purpose ${EK_CERTIFICATE_PURPOSE} is missing`,
     );
-  const allowed = ekPublic.type === 'rsa' ? keyUsage?.keyEncipherment : keyUsage?.keyAgreement;
-  if (allowed !== true)
-    throw new Refusal(
-      'ek-certificate-key-usage',
-      `EK certificate: key usage lacks ${ekPublic.type === 'rsa' ? 'keyEncipherment' : 'keyAgreement'}`,
-    );
+  const usage = node.publicKey.asymmetricKeyType === 'rsa' ? 'keyEncipherment' : 'keyAgreement';
+  if (keyUsage?.[usage] !== true)
+    throw new Refusal('ek-certificate-key-usage', `EK certificate: key usage lacks ${usage}`);
 }
 
 function readTpmNames(leaf: Certificate): Pick<VerifiedEk, 'manufacturer' | 'model' | 'version'> {

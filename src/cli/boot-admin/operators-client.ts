@@ -1,6 +1,12 @@
 import { messageOf } from '../../core/errors.ts';
-import { type JsonValue, parseStrictJson } from '../../core/strict-json.ts';
-import { callOperators, describeRefusal, isSuccess, OperatorsSocketError } from '../operators-socket.ts';
+import { type JsonObject, type JsonValue, parseStrictJson } from '../../core/strict-json.ts';
+import {
+  callOperators,
+  describeRefusal,
+  isSuccess,
+  OperatorsSocketError,
+  problemOf,
+} from '../operators-socket.ts';
 import { CliError } from './cli-error.ts';
 
 export interface Connection {
@@ -11,6 +17,16 @@ export interface Call {
   method: 'GET' | 'POST' | 'DELETE';
   path: string;
   body?: JsonValue;
+}
+
+/** What the server refused, with all that it said of it. */
+export class RefusedError extends CliError {
+  readonly problem: JsonObject;
+
+  constructor(message: string, problem: JsonObject) {
+    super(message);
+    this.problem = problem;
+  }
 }
 
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
@@ -25,7 +41,7 @@ export async function call(connection: Connection, request: Call): Promise<JsonV
 export async function callText(connection: Connection, { method, path, body }: Call): Promise<string> {
   const payload = body === undefined ? undefined : JSON.stringify(body);
   const answer = await send(connection.socket ?? DEFAULT_SOCKET, { method, path, payload });
-  if (!isSuccess(answer)) throw new CliError(describeRefusal(answer));
+  if (!isSuccess(answer)) throw new RefusedError(describeRefusal(answer), problemOf(answer));
   return Buffer.from(answer.body).toString('utf8');
 }
 
