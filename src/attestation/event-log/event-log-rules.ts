@@ -1,4 +1,4 @@
-import { asciiBytes, bytesEqual, EMPTY } from '../../core/bytes.ts';
+import { asciiBytes, bytesEqual } from '../../core/bytes.ts';
 import { shortHex } from '../../core/printable.ts';
 import type { HashAlgorithm } from '../../tpm/algorithms.ts';
 import type { EventLog, LogEvent } from '../../tpm/event-log.ts';
@@ -39,12 +39,14 @@ export function checkEvents(input: {
 /** PFP, section 10.4.5: informative, its digests are zero; the Spec ID event stands at the start only. */
 function checkNoAction({ digests, data, pcr }: LogEvent): Finding[] {
   const digest = digests.find((candidate) => candidate?.some((byte) => byte !== 0) === true);
-  const isHeader = bytesEqual(data.subarray(0, SPEC_ID_PREFIX.length), SPEC_ID_PREFIX);
-  if (digest === undefined && !isHeader) return [];
-  const what = isHeader
-    ? 'a second Spec ID event, expected it at the start only'
-    : `EV_NO_ACTION has digest ${shortHex(digest ?? EMPTY)}, expected zeros`;
-  return [{ code: 'event-log-no-action-invalid', message: `PCR ${pcr}: ${what}` }];
+  const findings: string[] = [];
+  if (bytesEqual(data.subarray(0, SPEC_ID_PREFIX.length), SPEC_ID_PREFIX))
+    findings.push('a second Spec ID event, expected it at the start only');
+  if (digest !== undefined) findings.push(`EV_NO_ACTION has digest ${shortHex(digest)}, expected zeros`);
+  return findings.map((what) => ({
+    code: 'event-log-no-action-invalid',
+    message: `PCR ${pcr}: ${what}`,
+  }));
 }
 
 function checkSeparator({ pcr, type, data }: LogEvent): Finding[] {

@@ -36,7 +36,8 @@ const ALLOWED = {
 describe('the types that firmware measures', () => {
   it.each([4, 7] as const)('L21 L22 refuses every other type in PCR %d, by name', (pcr) => {
     for (const name of NAMES) {
-      const expected = ALLOWED[pcr].includes(name) ? [] : [`PCR ${pcr}: ${name} does not belong there`];
+      const refusal = `PCR ${pcr}: ${name} does not belong there, only ${ALLOWED[pcr].join(', ')}`;
+      const expected = ALLOWED[pcr].includes(name) ? [] : [refusal];
       expect(misplaced(at(pcr, EVENT_TYPE[name], 'text'))).toEqual(expected);
     }
   });
@@ -83,8 +84,8 @@ describe('the order in PCR 7', () => {
     at(7, EVENT_TYPE.EV_EFI_VARIABLE_DRIVER_CONFIG, variableData(name, EMPTY));
   const authority = (name: string) => at(7, EVENT_TYPE.EV_EFI_VARIABLE_AUTHORITY, variableData(name, EMPTY));
   const separator = at(7, EVENT_TYPE.EV_SEPARATOR, new Uint8Array(4));
-  const EARLY = 'PCR 7: EV_EFI_VARIABLE_AUTHORITY does not belong there';
-  const LATE = 'PCR 7: EV_EFI_VARIABLE_DRIVER_CONFIG does not belong there';
+  const EARLY = 'PCR 7: EV_EFI_VARIABLE_AUTHORITY stands before the separator, expected after it';
+  const LATE = 'PCR 7: EV_EFI_VARIABLE_DRIVER_CONFIG stands after the separator, expected before it';
 
   it.each<[string, Event[], string[]]>([
     ['configuration, separator, authority', [configuration('db'), separator, authority('db')], []],

@@ -76,21 +76,39 @@ describe('an endorsement key', () => {
   it.each<ObjectAttribute>(['fixedTPM', 'fixedParent', 'sensitiveDataOrigin', 'restricted', 'decrypt'])(
     'is refused without the attribute %s',
     (attribute) => {
-      expect(refusalOf(toggled(attribute))).toBe(`ek-key-unsuitable: EK: attribute ${attribute} is clear`);
+      expect(refusalOf(toggled(attribute))).toBe(
+        `ek-key-unsuitable: EK: attribute ${attribute} is clear, expected set`,
+      );
     },
   );
 
   it.each<[string, TpmPublic, string]>([
-    ['that may sign', toggled('sign'), 'ek-key-unsuitable: EK: attribute sign is set'],
-    ['without a cipher', cipherless as TpmPublic, 'ek-key-unsuitable: EK: it names no AES-CFB'],
+    ['that may sign', toggled('sign'), 'ek-key-unsuitable: EK: attribute sign is set, expected clear'],
+    [
+      'without a cipher',
+      cipherless as TpmPublic,
+      'ek-key-unsuitable: EK: expected AES in CFB mode for what it protects, it names another',
+    ],
     [
       'with another mode of its cipher',
       { ...RSA, symmetric: { keyBits: 128, mode: 0x40 } },
-      'ek-key-unsuitable: EK: it names no AES-CFB',
+      'ek-key-unsuitable: EK: expected AES in CFB mode for what it protects, it names another',
     ],
-    ['named by SHA-1', { ...RSA, nameAlg: hashOf(ALG.SHA1) }, 'ek-key-weak: EK: it is named by SHA-1'],
-    ['E8 of RSA-1024', rsaEk(1024), 'ek-key-weak: EK: RSA-1024 with exponent 65537'],
-    ['E8 with exponent 3', rsaEk(2048, 3), 'ek-key-weak: EK: RSA-2048 with exponent 3'],
+    [
+      'named by SHA-1',
+      { ...RSA, nameAlg: hashOf(ALG.SHA1) },
+      'ek-key-weak: EK: it is named by SHA-1, expected SHA-256 or stronger',
+    ],
+    [
+      'E8 of RSA-1024',
+      rsaEk(1024),
+      'ek-key-weak: EK: RSA-1024 with exponent 65537, expected 2048 bits or more and 65537',
+    ],
+    [
+      'E8 with exponent 3',
+      rsaEk(2048, 3),
+      'ek-key-weak: EK: RSA-2048 with exponent 3, expected 2048 bits or more and 65537',
+    ],
     [
       'whose point is on no curve',
       { ...ECC, y: new Uint8Array(32).fill(1) },
