@@ -14,9 +14,9 @@ import {
   NOT_BEFORE,
 } from '../attestation/endorsement/certificate-maker.ts';
 import { crlPem, issueCrl } from '../attestation/x509/crl-maker.ts';
+import { CORPORA } from '../corpora.ts';
 
 const PROGRAM = join(import.meta.dirname, '../../bin/boot-admin.mjs');
-const CORPORA = '../shared/corpora';
 
 let folder: string;
 let root: Authority;

@@ -9,6 +9,7 @@ export type { EkPathOptions };
 export interface VerifiedPath {
   /** From the leaf's issuer to the root. */
   issuers: readonly Certificate[];
+  root: Certificate;
   notes: readonly Finding[];
 }
 
@@ -33,7 +34,8 @@ export function findPath(leaf: Certificate, options: EkPathOptions): VerifiedPat
   for (let length = 1; length <= MAX_ISSUERS && paths.length > 0; length += 1) {
     paths = paths.flatMap((path) => lengthen(search, path));
     const complete = paths.find(({ top }) => options.anchors.roots.includes(top));
-    if (complete !== undefined) return { issuers: complete.issuers, notes: complete.notes };
+    if (complete !== undefined)
+      return { issuers: complete.issuers, root: complete.top, notes: complete.notes };
   }
   throw (
     search.fault?.refusal ??

@@ -1,6 +1,5 @@
 import { sha256, toHex } from '../../core/bytes.ts';
 import { messageOf } from '../../core/errors.ts';
-import { Refusal } from '../reasons.ts';
 import type { Certificate } from '../x509/x509.ts';
 import { findPath } from './ek-path.ts';
 import { verifyIssuerKey } from './ek-signature-strength.ts';
@@ -58,12 +57,9 @@ function standingOfCa(
   on: { anchors: TrustAnchors; pins: readonly PinnedRoot[]; nowMs: number },
 ): Standing {
   try {
-    const { issuers } = findPath(ca, { ...on, acceptExpiredIssuers: true });
-    const root = issuers.at(-1);
-    return root === undefined ? { status: 'unanchored', notes: [] } : standingOfRoot(root, on.pins);
+    return standingOfRoot(findPath(ca, { ...on, acceptExpiredIssuers: true }).root, on.pins);
   } catch (cause) {
-    if (!(cause instanceof Refusal)) throw cause;
-    return { status: 'unanchored', notes: [`leads to no root here: ${cause.message}`] };
+    return { status: 'unanchored', notes: [`leads to no root here: ${messageOf(cause)}`] };
   }
 }
 

@@ -1,7 +1,12 @@
+import { createPublicKey, webcrypto } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { ekFingerprint, verifyEkCertificate } from '../../../src/attestation/endorsement/ek-certificate.ts';
+import {
+  ekFingerprint,
+  verifyEkCertificate,
+  verifyLoneEkCertificate,
+} from '../../../src/attestation/endorsement/ek-certificate.ts';
 import {
   mergeTrustAnchors,
   NO_TRUST_ANCHORS,
@@ -9,11 +14,12 @@ import {
   type TrustAnchors,
 } from '../../../src/attestation/endorsement/trust-anchors.ts';
 import { unwrapNvCertificate } from '../../../src/attestation/quote/nv-certificate.ts';
-import { asciiBytes, concatBytes, sha256, toHex } from '../../../src/core/bytes.ts';
+import { asciiBytes, concatBytes, fromHex, sha256, toHex } from '../../../src/core/bytes.ts';
 import { attributesOf } from '../../../src/tpm/object-attributes.ts';
 import type { TpmPublic } from '../../../src/tpm/public-area.ts';
 import { toSpki } from '../../../src/tpm/public-key.ts';
 import { CORPORA } from '../../corpora.ts';
+import { REAL_MODULUS } from '../keys/roca-modulus.ts';
 import {
   type Authority,
   type CertificateOptions,
@@ -244,6 +250,32 @@ describe('what an NV index holds', () => {
 
   it('is a view on the same bytes', () => {
     expect(toHex(unwrapNvCertificate(concatBytes(certificate, new Uint8Array(9))))).toBe(toHex(certificate));
+  });
+});
+
+describe('an EK certificate alone', () => {
+  const verifyLone = (der: Uint8Array) =>
+    verifyLoneEkCertificate({ certificate: der, anchors, nowMs: NOW_MS });
+
+  it('is judged as with its TPM, but for the template of the key', async () => {
+    expect(verifyLone(certificate)).toEqual(verify());
+    for (const [options, code] of [
+      [{ extendedKeyUsages: [] }, 'ek-certificate-purpose'],
+      [{ ca: true }, 'ek-certificate-is-ca'],
+      [{ notBefore: new Date('2030-01-01T00:00:00Z') }, 'ek-certificate-not-yet-valid'],
+    ] as const) {
+      const other = await issueEk(ek.publicKey, intermediate, options as CertificateOptions);
+      expect(codeOf(() => verifyLone(other))).toBe(code);
+    }
+  });
+
+  it('E7 of a key that can be factored is refused', async () => {
+    const { publicKey } = await createEk();
+    const spki = Buffer.from(await webcrypto.subtle.exportKey('spki', publicKey));
+    const altered = Buffer.from(await issueEk(publicKey, intermediate));
+    const { n = '' } = createPublicKey({ key: spki, format: 'der', type: 'spki' }).export({ format: 'jwk' });
+    altered.set(fromHex(REAL_MODULUS), altered.indexOf(Buffer.from(n, 'base64url')));
+    expect(codeOf(() => verifyLone(altered))).toBe('key-roca');
   });
 });
 

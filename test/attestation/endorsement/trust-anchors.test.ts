@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -21,6 +22,7 @@ import {
 import {
   addRevocationLists,
   mergeTrustAnchors,
+  NO_TRUST_ANCHORS,
   parseTrustAnchors,
   type TrustAnchors,
 } from '../../../src/attestation/endorsement/trust-anchors.ts';
@@ -28,8 +30,8 @@ import type { Certificate } from '../../../src/attestation/x509/x509.ts';
 import { assembleTpmVendors, loadTpmVendors } from '../../../src/boot-server/tpm-vendors.ts';
 import { asciiBytes, sha256, toHex } from '../../../src/core/bytes.ts';
 import { CORPORA } from '../../corpora.ts';
-import { crlPem, issueCrl } from '../x509/crl-maker.ts';
-import { type Authority, createAuthority, KeyUsageFlags, NOW_MS } from './certificate-maker.ts';
+import { crlPem, issueCrl, NEXT_UPDATE, REVOKED } from '../x509/crl-maker.ts';
+import { type Authority, createAuthority, KeyUsageFlags, NOW_MS, rawExtension } from './certificate-maker.ts';
 
 const SIGNS = { keyUsage: KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign };
 const PINS = parsePinnedRoots(readFileSync('keys/tpm-vendors.json'));
@@ -40,6 +42,14 @@ const pinOf = ({ name, certificate }: Authority): PinnedRoot => ({
   subject: `CN=${name}`,
   sha256: toHex(sha256(certificate)),
 });
+
+/** By openssl: @peculiar/x509 makes no key that short. */
+function selfSigned(key: string): Uint8Array {
+  const options = ['-config', '/dev/null', '-batch', '-nodes', '-keyout', '/dev/null', '-days', '9000'];
+  const args = ['req', '-x509', '-newkey', key, '-subj', '/CN=Weak', ...options, '-outform', 'DER'];
+  const ca = ['-addext', 'basicConstraints=critical,CA:true'];
+  return new Uint8Array(execFileSync('openssl', [...args, ...ca], { stdio: ['ignore', 'pipe', 'ignore'] }));
+}
 
 const describeAll = (anchors: TrustAnchors, pins: readonly PinnedRoot[]) =>
   describeTrustAnchors(anchors, pins, NOW_MS);
@@ -85,16 +95,33 @@ describe('trust anchors, as operators see them', () => {
     const dates = { notAfter: new Date('2021-01-01T00:00:00Z') };
     const expired = await createAuthority('Expired', undefined, { ...SIGNS, ...dates });
     const future = await createAuthority('Future', undefined, { notBefore: new Date('2030-01-01') });
-    const old = await issueCrl(expired, { nextUpdate: new Date('2026-11-02T00:00:00Z') });
-    const notes = describeAll(addRevocationLists(anchorsOf(expired, future), old), []).map((entry) => [
-      entry.endsAtMs,
-      entry.notes.join('; '),
-    ]);
+    const lists = [
+      await issueCrl(expired, { nextUpdate: new Date('2026-11-02T00:00:00Z') }),
+      await issueCrl(expired, {
+        nextUpdate: null,
+        entries: [REVOKED],
+        extensions: [rawExtension('1.2.3.4', true, new Uint8Array([5, 0]))],
+      }),
+      await issueCrl(expired),
+    ];
+    const anchors = lists.reduce(addRevocationLists, anchorsOf(expired, future));
+    const notes = describeAll(anchors, []).map((entry) => [entry.endsAtMs, entry.notes.join('; ')]);
     expect(notes).toEqual([
       [dates.notAfter.getTime(), expect.stringContaining('expired')],
       [expect.any(Number), 'not valid yet'],
-      [Date.UTC(2026, 10, 2), expect.stringMatching(/lists 0 certificates; not current/)],
+      [Date.UTC(2026, 10, 2), 'lists 0 certificates; not current: what it does not list proves nothing'],
+      [
+        undefined,
+        'lists 1 certificates; not current: what it does not list proves nothing; covers some certificates or reasons only',
+      ],
+      [NEXT_UPDATE.getTime(), 'lists 0 certificates'],
     ]);
+  });
+
+  it('E8 say when a key is so weak that they certify nothing', () => {
+    const [ca] = parseTrustAnchors(selfSigned('rsa:1024')).roots;
+    const [description] = describeAll({ ...NO_TRUST_ANCHORS, roots: ca === undefined ? [] : [ca] }, []);
+    expect(description?.notes[0]).toMatch(/^certifies nothing: .*too weak/);
   });
 
   it('E2 need a word of the operator for roots that nobody pinned, by hash where a name is taken', async () => {
