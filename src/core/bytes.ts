@@ -12,7 +12,7 @@ const HEX = /^(?:[0-9a-f]{2})*$/;
 export const EMPTY = new Uint8Array(0);
 
 export function toHex(bytes: Uint8Array): string {
-  return viewOf(bytes).toString('hex');
+  return bytes.toHex();
 }
 
 /** Lower-case hex only, even length, nothing else: one value has one spelling. */

@@ -99,7 +99,11 @@ function readAttest(reader: StructureReader): TpmsAttest {
     clockInfo: readClockInfo(reader),
     firmwareVersion: reader.u64(),
   };
-  if (type === ST_ATTEST_QUOTE) return { type: 'quote', ...base, ...readQuoteInfo(reader) };
+  if (type === ST_ATTEST_QUOTE) {
+    const selections = readPcrSelections(reader);
+    const pcrDigest = reader.sized(MAX_DIGEST_BYTES);
+    return { type: 'quote', ...base, selections, pcrDigest };
+  }
   if (type === ST_ATTEST_NV) return { type: 'nv', ...base, ...readNvInfo(reader) };
   reader.fixed(reader.remaining);
   return { type: 'other', ...base, typeName };
@@ -112,10 +116,6 @@ function readClockInfo(reader: StructureReader): ClockInfo {
   const safe = reader.u8();
   if (safe > 1) reader.invalid(`TPMI_YES_NO ${safe}`);
   return { clock, resetCount, restartCount, safe: safe === 1 };
-}
-
-function readQuoteInfo(reader: StructureReader): Pick<QuoteAttest, 'selections' | 'pcrDigest'> {
-  return { selections: readPcrSelections(reader), pcrDigest: reader.sized(MAX_DIGEST_BYTES) };
 }
 
 function readNvInfo(reader: StructureReader): Pick<NvAttest, 'indexName' | 'offset' | 'contents'> {

@@ -20,7 +20,9 @@ const MAX_SELECT_BYTES = 4;
 export function readPcrSelections(reader: StructureReader): PcrSelection[] {
   const count = reader.u32();
   if (count > MAX_SELECTIONS) reader.invalid(`${count} PCR selections, at most ${MAX_SELECTIONS}`);
-  return Array.from({ length: count }, () => readSelection(reader));
+  const selections: PcrSelection[] = [];
+  while (selections.length < count) selections.push(readSelection(reader));
+  return selections;
 }
 
 export function encodePcrSelections(selections: readonly PcrSelection[]): Uint8Array {
