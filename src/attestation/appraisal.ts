@@ -1,4 +1,5 @@
 import { asciiBytes, bytesEqual, EMPTY, fromHex, sha256, toHex } from '../core/bytes.ts';
+import { shortHex } from '../core/printable.ts';
 import { type Claims, parseClaims } from './evidence/claims.ts';
 import { encodeEvidenceDocument } from './evidence/evidence-file.ts';
 import { computeExtraData } from './evidence/extra-data.ts';
@@ -145,17 +146,34 @@ function checkClaims(claims: Claims, input: AppraisalInput): Finding[] {
         ),
     connection.serverKeys.includes(claims.serverKey)
       ? undefined
-      : finding('server-key-mismatch', 'the node saw a server key that is not ours: somebody is in between'),
+      : finding(
+          'server-key-mismatch',
+          `the node saw server key ${short(claims.serverKey)}, ours are ${connection.serverKeys.map(short).join(', ')}: somebody is in between`,
+        ),
     attester.ekFingerprints.includes(claims.ekFingerprint)
       ? undefined
-      : finding('claims-ek-mismatch', 'the claims name an endorsement key that is not of this TPM'),
+      : finding(
+          'claims-ek-mismatch',
+          `the claims name endorsement key ${short(claims.ekFingerprint)}, expected ${attester.ekFingerprints.map(short).join(' or ')}`,
+        ),
     bytesEqual(claims.ephemeralKey, connection.clientSpki)
       ? undefined
-      : finding('ephemeral-key-mismatch', 'the connection does not prove the ephemeral key of the claims'),
+      : finding(
+          'ephemeral-key-mismatch',
+          `the connection proves key ${shortHex(sha256(connection.clientSpki))}, the claims name ${shortHex(sha256(claims.ephemeralKey))}`,
+        ),
     bytesEqual(fromHex(claims.eventLogSha256), logDigest)
       ? undefined
-      : finding('claims-event-log-mismatch', 'the event log is not the one whose hash is in the claims'),
+      : finding(
+          'claims-event-log-mismatch',
+          `the claims name event log ${short(claims.eventLogSha256)}, the one that came is ${shortHex(logDigest)}`,
+        ),
   ].filter((fault) => fault !== undefined);
+}
+
+/** Of a digest in hex. */
+function short(hex: string): string {
+  return shortHex(fromHex(hex));
 }
 
 function finding(code: Finding['code'], message: string): Finding {

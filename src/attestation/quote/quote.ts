@@ -1,6 +1,7 @@
 import { hash as digestOf } from 'node:crypto';
-import { bytesEqual, toHex } from '../../core/bytes.ts';
+import { bytesEqual, fromHex, toHex } from '../../core/bytes.ts';
 import { messageOf } from '../../core/errors.ts';
+import { shortHex } from '../../core/printable.ts';
 import type { HashAlgorithm } from '../../tpm/algorithms.ts';
 import { parseTpmsAttest, type QuoteAttest } from '../../tpm/attest.ts';
 import type { PcrSelection } from '../../tpm/pcr-selection.ts';
@@ -36,7 +37,7 @@ export function verifyQuote(input: {
   if (!bytesEqual(claimedQuote.extraData, expectedExtraData))
     throw new Refusal(
       'extra-data-mismatch',
-      'quote: extraData answers another challenge or covers other claims',
+      `quote: extraData ${shortHex(claimedQuote.extraData)}, expected ${shortHex(expectedExtraData)}: it answers another challenge or covers other claims`,
     );
   const { hash: akHash } = verifyAttestSignature(ak, untrusted);
   const quote = claimedQuote;
@@ -70,13 +71,17 @@ function verifySelection(
   policy: { bank: string; pcrs: readonly number[] },
 ): void {
   const banks = selections.map(({ hash }) => hash.name);
-  if (selections.length === 0) throw new Refusal('selection-empty', 'quote: no PCR is selected');
+  if (selections.length === 0)
+    throw new Refusal('selection-empty', 'quote: it selects no PCR, expected those of the policy');
   const twice = banks.find((bank, index) => banks.indexOf(bank) !== index);
   if (twice !== undefined)
-    throw new Refusal('selection-duplicate-bank', `quote: bank ${twice} is selected twice`);
+    throw new Refusal('selection-duplicate-bank', `quote: bank ${twice} is selected twice, expected once`);
   const empty = selections.find(({ pcrs }) => pcrs.length === 0);
   if (empty !== undefined)
-    throw new Refusal('selection-empty', `quote: no PCR of bank ${empty.hash.name} is selected`);
+    throw new Refusal(
+      'selection-empty',
+      `quote: bank ${empty.hash.name} is selected without any of its PCRs`,
+    );
   const selection = selections.find(({ hash }) => hash.name === policy.bank);
   if (selection === undefined)
     throw new Refusal(
@@ -87,7 +92,7 @@ function verifySelection(
   if (missing.length > 0)
     throw new Refusal(
       'selection-incomplete',
-      `quote: PCR ${missing.join(', ')} of ${policy.bank} are not covered`,
+      `quote: expected PCR ${policy.pcrs.join(', ')} of ${policy.bank}, it lacks ${missing.join(', ')}`,
     );
 }
 
@@ -101,7 +106,10 @@ function verifyPcrDigest(
   // As text, which node:crypto makes in half the time of a buffer.
   const digest = digestOf(akHash.name, values, 'hex');
   if (digest !== toHex(quote.pcrDigest))
-    throw new Refusal('pcr-digest-mismatch', 'quote: the PCR values sent are not the ones that were quoted');
+    throw new Refusal(
+      'pcr-digest-mismatch',
+      `quote: the PCR values that came hash to ${shortHex(fromHex(digest))}, quoted was ${shortHex(quote.pcrDigest)}`,
+    );
 }
 
 function quotedValues(selections: readonly PcrSelection[], claimedPcrs: PcrValues): Uint8Array {
