@@ -1,5 +1,6 @@
 import { bytesEqual, sha256, toHex } from '../../core/bytes.ts';
 import { messageOf } from '../../core/errors.ts';
+import { shortHex } from '../../core/printable.ts';
 import type { TpmPublic } from '../../tpm/public-area.ts';
 import { toSpki } from '../../tpm/public-key.ts';
 import { verifyEkPublic } from '../keys/ek-public.ts';
@@ -75,7 +76,7 @@ function verifyLeaf(leaf: Certificate, input: EkPathOptions & { fingerprint: str
   if (input.nowMs < leaf.notBeforeMs)
     throw new Refusal(
       'ek-certificate-not-yet-valid',
-      `EK certificate: valid from ${new Date(leaf.notBeforeMs).toISOString()}`,
+      `EK certificate: valid from ${new Date(leaf.notBeforeMs).toISOString()}, it is ${new Date(input.nowMs).toISOString()}`,
     );
   const path = findPath(leaf, input);
   const names = readTpmNames(leaf);
@@ -102,7 +103,7 @@ function verifySameKey(leaf: Certificate, ekPublic: TpmPublic): void {
   if (!bytesEqual(spkiOf(leaf), toSpki(ekPublic)))
     throw new Refusal(
       'ek-certificate-key-mismatch',
-      'EK certificate: it is for another key than the EK presented',
+      `EK certificate: for key ${shortHex(sha256(spkiOf(leaf)))}, the EK presented is ${shortHex(sha256(toSpki(ekPublic)))}`,
     );
 }
 
@@ -122,11 +123,14 @@ function spkiOf(leaf: Certificate): Uint8Array {
 
 function verifyPurpose({ basicConstraints, keyUsage, extendedKeyUsages, node }: Certificate): void {
   if (basicConstraints?.ca === true || keyUsage?.keyCertSign === true)
-    throw new Refusal('ek-certificate-is-ca', 'EK certificate: it is a CA certificate');
+    throw new Refusal(
+      'ek-certificate-is-ca',
+      'EK certificate: it is the certificate of a CA, expected one of a TPM',
+    );
   if (extendedKeyUsages?.includes(EK_CERTIFICATE_PURPOSE) !== true)
     throw new Refusal(
       'ek-certificate-purpose',
-      `EK certificate: key purpose ${EK_CERTIFICATE_PURPOSE} is missing`,
+      `EK certificate: expected key purpose ${EK_CERTIFICATE_PURPOSE}, it has ${extendedKeyUsages?.join(', ') || 'none'}`,
     );
   const usage = node.publicKey.asymmetricKeyType === 'rsa' ? 'keyEncipherment' : 'keyAgreement';
   if (keyUsage?.[usage] !== true)

@@ -128,9 +128,12 @@ function verifyAuthority(issuer: Certificate, below: number, options: EkPathOpti
   if (pathLength !== undefined && below > pathLength)
     throw untrusted(`its path length allows ${pathLength} CAs below it, there are ${below}`);
   if (issuer.keyUsage?.keyCertSign === false) throw untrusted('it may not sign certificates');
-  if (options.nowMs < issuer.notBeforeMs) throw untrusted('it is not valid yet');
+  if (options.nowMs < issuer.notBeforeMs)
+    throw untrusted(
+      `valid from ${new Date(issuer.notBeforeMs).toISOString()}, it is ${new Date(options.nowMs).toISOString()}`,
+    );
   if (options.nowMs > issuer.notAfterMs && options.acceptExpiredIssuers !== true)
-    throw untrusted('it has expired');
+    throw untrusted(`expired on ${new Date(issuer.notAfterMs).toISOString()}`);
 }
 
 /** Section 6.1.3 (b) and (c): of the leaf, and of everything between but self-issued CAs. */

@@ -22,7 +22,7 @@ export function strongHashOf(what: string, algorithmOid: string | undefined): st
   if (hash === undefined)
     throw new Refusal(
       'ek-certificate-signature-weak',
-      `${what}: signed with algorithm ${algorithmOid ?? '?'}`,
+      `${what}: signed with algorithm ${algorithmOid ?? '?'}, expected RSA or ECDSA with SHA-256, SHA-384 or SHA-512`,
     );
   return hash;
 }
@@ -34,7 +34,15 @@ export function verifyIssuerKey(owner: string, key: KeyObject): void {
     key.asymmetricKeyType === 'rsa'
       ? Number(details?.modulusLength) >= MIN_RSA_BITS && Number(details?.publicExponent) >= MIN_RSA_EXPONENT
       : key.asymmetricKeyType === 'ec' && CURVES.includes(details?.namedCurve);
-  if (!isStrong) throw new Refusal('ek-certificate-signature-weak', `${owner}: its key is too weak`);
+  if (!isStrong)
+    throw new Refusal(
+      'ek-certificate-signature-weak',
+      `${owner}: its key is ${describeKey(key)}, expected RSA of ${MIN_RSA_BITS} bits or more, P-256, P-384 or P-521`,
+    );
   if (isRocaKey(key))
     throw new Refusal('key-roca', `${owner}: its RSA modulus can be factored (CVE-2017-15361)`);
+}
+
+function describeKey({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): string {
+  return [asymmetricKeyType, ...Object.values(asymmetricKeyDetails ?? {})].join(' ');
 }
