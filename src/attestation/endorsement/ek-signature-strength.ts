@@ -44,5 +44,5 @@ export function verifyIssuerKey(owner: string, key: KeyObject): void {
 }
 
 function describeKey({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): string {
-  return [asymmetricKeyType, ...Object.values(asymmetricKeyDetails ?? {})].join(' ');
+  return [asymmetricKeyType, ...Object.values({ ...asymmetricKeyDetails })].join(' ');
 }
