@@ -61,7 +61,9 @@ const hashOf = (authority: Authority | undefined) => toHex(sha256(derOf(authorit
 
 function serve(given: Partial<Parameters<typeof createTrustAnchorService>[0]> = {}) {
   const clock = { nowMs: () => NOW_MS };
-  const pins = [{ vendor: 'Maker', subject: 'CN=Root', sha256: hashOf(root) }];
+  const pins = [
+    { vendor: 'Maker', subject: 'CN=Root', sha256: hashOf(root), publishedAt: 'https://example.com' },
+  ];
   return createTrustAnchorService({ configured: [], folder, pins, store, clock, ...given });
 }
 

@@ -48,7 +48,10 @@ export function describeTrustAnchors(
 function standingOfRoot(root: Certificate, pins: readonly PinnedRoot[]): Standing {
   const pin = findPin(root, pins);
   if (pin === undefined) return { status: 'unknown', notes: [] };
-  return { status: pin.isExact ? 'known' : 'different', vendor: pin.vendor, notes: [] };
+  const { vendor } = pin;
+  if (pin.isExact) return { status: 'known', vendor, notes: [] };
+  const known = `the known one of this name is ${pin.sha256}, published at ${pin.publishedAt}`;
+  return { status: 'different', vendor, notes: [known] };
 }
 
 /** Expired CAs still show where they belong; that they have expired is a note of their own. */

@@ -10,6 +10,8 @@ export interface PinnedRoot {
   subject: string;
   /** Hex, of the DER certificate. */
   sha256: string;
+  /** Where to get that certificate. */
+  publishedAt: string;
 }
 
 export class PinnedRootsError extends CodedError<'pinned-roots-invalid'> {}
@@ -26,27 +28,32 @@ export function parsePinnedRoots(bytes: Uint8Array): PinnedRoot[] {
 }
 
 function readPin(value: JsonValue, index: number): PinnedRoot {
-  const { vendor, subject, sha256 } = isJsonObject(value) ? value : {};
-  if (typeof vendor !== 'string' || typeof subject !== 'string' || typeof sha256 !== 'string')
+  const { vendor, subject, sha256, publishedAt } = isJsonObject(value) ? value : {};
+  if (
+    typeof vendor !== 'string' ||
+    typeof subject !== 'string' ||
+    typeof sha256 !== 'string' ||
+    typeof publishedAt !== 'string'
+  )
     throw new PinnedRootsError(
       'pinned-roots-invalid',
-      `root ${index + 1}: vendor, subject or sha256 is missing`,
+      `root ${index + 1}: vendor, subject, sha256 or publishedAt is missing`,
     );
   if (!SHA256.test(sha256))
     throw new PinnedRootsError('pinned-roots-invalid', `root ${index + 1}: sha256 is not 64 hex digits`);
-  return { vendor, subject, sha256 };
+  return { vendor, subject, sha256, publishedAt };
 }
 
 /** The pin of this certificate, else one of its name: names are compared without regard to letters and spaces. */
 export function findPin(
   root: Certificate,
   pins: readonly PinnedRoot[],
-): { vendor: string; isExact: boolean } | undefined {
+): (PinnedRoot & { isExact: boolean }) | undefined {
   const sha256 = fingerprintOf(root);
   const exact = pins.find((pin) => pin.sha256 === sha256);
   const name = comparable(root.subject);
   const pin = exact ?? pins.find(({ subject }) => comparable(subject) === name);
-  return pin && { vendor: pin.vendor, isExact: pin === exact };
+  return pin && { ...pin, isExact: pin === exact };
 }
 
 function comparable(subject: string): string {

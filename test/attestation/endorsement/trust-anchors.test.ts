@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { findPath } from '../../../src/attestation/endorsement/ek-path.ts';
 import { verifyIssuerKey } from '../../../src/attestation/endorsement/ek-signature-strength.ts';
 import {
@@ -41,6 +42,7 @@ const pinOf = ({ name, certificate }: Authority): PinnedRoot => ({
   vendor: 'Maker',
   subject: `CN=${name}`,
   sha256: toHex(sha256(certificate)),
+  publishedAt: 'https://example.com/root.crt',
 });
 
 /** By openssl: @peculiar/x509 makes no key that short. */
@@ -75,6 +77,7 @@ describe('trust anchors, as operators see them', () => {
     const root = await createAuthority('known   ROOT');
     const pin = { ...pinOf(root), subject: 'CN=Known Root', sha256: 'ab'.repeat(32) };
     expect(standings(anchorsOf(root), [pin])).toEqual([['root', 'different', 'Maker']]);
+    expect(describeAll(anchorsOf(root), [pin])[0]?.notes.join()).toContain(pin.publishedAt);
   });
 
   it('are other CAs with the standing of the root they lead to, and CRLs with that of their CA', async () => {
@@ -188,15 +191,16 @@ describe('pinned roots', () => {
     '{}',
     '{"roots":[1]}',
     '{"roots":[{"vendor":"a","subject":"b"}]}',
-    '{"roots":[{"vendor":"a","subject":"b","sha256":"AB"}]}',
+    '{"roots":[{"vendor":"a","subject":"b","sha256":"AB","publishedAt":"c"}]}',
+    `{"roots":[{"vendor":"a","subject":"b","sha256":"${'ab'.repeat(32)}"}]}`,
     '{"roots":',
   ])('are an error when they cannot be read: %s', (text) => {
     expect(() => parsePinnedRoots(asciiBytes(text))).toThrow();
   });
 
   it('are each pinned once', () => {
-    expect(PINS.length).toBe(26);
-    expect(new Set(PINS.map((pin) => pin.sha256)).size).toBe(26);
+    expect(PINS.length).toBe(33);
+    expect(new Set(PINS.map((pin) => pin.sha256)).size).toBe(33);
   });
 });
 
@@ -241,6 +245,16 @@ describe('folders of manufacturers', () => {
 const BUNDLES = `${CORPORA}/loicsikidi/tpm-ca-certificates`;
 const KEYLIME = `${CORPORA}/keylime/keylime/tpm_cert_store`;
 
+const GOOGLE = `${CORPORA}/google/go-tpm-tools/server/ca-certs`;
+
+/** The list that github.com/loicsikidi/tpm-ca-certificates is made from. */
+interface PublishedRoots {
+  vendors: {
+    name: string;
+    certificates: { url: string; validation: { fingerprint: { sha1?: string; sha256?: string } } }[];
+  }[];
+}
+
 /** What our rules say of every CA, as if it were the leaf: the subjects by the reason. */
 function refusedOf(cas: readonly Certificate[], anchors: TrustAnchors): Record<string, string[]> {
   const refused: Record<string, string[]> = {};
@@ -270,6 +284,28 @@ describe.skipIf(!existsSync(BUNDLES) || !existsSync(KEYLIME))(
       mergeTrustAnchors(
         readdirSync(KEYLIME).map((name) => parseTrustAnchors(readFileSync(join(KEYLIME, name)))),
       );
+
+    it('the pins are what their sources say: vendor, address and fingerprint, and none is missing', () => {
+      const { vendors } = parse(readFileSync(join(BUNDLES, '.tpm-roots.yaml'), 'utf8')) as PublishedRoots;
+      const listed = vendors.flatMap(({ name, certificates }) =>
+        certificates.map(({ url, validation: { fingerprint } }) => ({ name, url, fingerprint })),
+      );
+      for (const { name, url, fingerprint } of listed) {
+        const pin = PINS.find(({ publishedAt }) => publishedAt === url);
+        const ca = published().roots.find(({ der }) => toHex(sha256(der)) === pin?.sha256);
+        const computed = fingerprint.sha256 === undefined ? ca?.node.fingerprint : ca?.node.fingerprint256;
+        expect([pin?.vendor, computed], url).toEqual([name, fingerprint.sha256 ?? fingerprint.sha1]);
+      }
+      expect(listed.length).toBe(26);
+      const others = [KEYLIME, GOOGLE].flatMap((folder) =>
+        readdirSync(folder).map((name) => parseTrustAnchors(readFileSync(join(folder, name)))),
+      );
+      const all = adoptPinnedRoots(mergeTrustAnchors([published(), ...others]), PINS);
+      expect(
+        describeAll(all, PINS).filter(({ role, status }) => role === 'root' && status !== 'known'),
+      ).toEqual([]);
+      expect(new Set(all.roots.map(({ node }) => node.fingerprint256)).size).toBe(PINS.length);
+    });
 
     it('26 published roots are all pinned and strong, and 143 intermediates all lead to one', () => {
       const anchors = published();
