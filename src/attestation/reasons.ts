@@ -1,4 +1,4 @@
-import { CodedError } from '../core/errors.ts';
+import { CodedError, messageOf } from '../core/errors.ts';
 import { toPrintable } from '../core/printable.ts';
 
 export type ReasonKind = 'refuse' | 'hold' | 'note';
@@ -463,6 +463,13 @@ export class Refusal extends CodedError<RefusalCode> {
   get finding(): Finding {
     return toPrintableFinding({ code: this.code, message: this.message });
   }
+}
+
+/** Whatever else was thrown is a fault of our own, and refuses too (Q55). */
+export function findingOf(thrown: unknown): Finding {
+  return thrown instanceof Refusal
+    ? thrown.finding
+    : { code: 'verification-failed', message: messageOf(thrown) };
 }
 
 export function kindOf(code: ReasonCode): ReasonKind {

@@ -1,4 +1,3 @@
-import { messageOf } from '../core/errors.ts';
 import { type HashAlgorithm, hashByName } from '../tpm/algorithms.ts';
 import { appraiseEventLog } from './event-log/event-log-appraisal.ts';
 import type { AttestationKey } from './keys/attestation-key.ts';
@@ -10,7 +9,7 @@ import type { PcrValues } from './quote/pcr-values.ts';
 import type { Purpose } from './quote/purpose.ts';
 import { type BootSession, checkPurpose } from './quote/purpose-rule.ts';
 import { type VerifiedQuote, verifyQuote } from './quote/quote.ts';
-import { concludeFrom, type Finding, Refusal, type VerdictKind } from './reasons.ts';
+import { concludeFrom, type Finding, findingOf, Refusal, type VerdictKind } from './reasons.ts';
 
 /** As a node sent it: nothing in here is believed before the checklist is through. */
 export interface UntrustedEvidence {
@@ -68,9 +67,7 @@ export function verifyEvidence(input: VerifyEvidenceInput): EvidenceVerdict {
   try {
     return runChecklist(input);
   } catch (cause) {
-    const finding: Finding =
-      cause instanceof Refusal ? cause.finding : { code: 'verification-failed', message: messageOf(cause) };
-    return { ...concludeFrom([finding]), replayedPcrs: new Map() };
+    return { ...concludeFrom([findingOf(cause)]), replayedPcrs: new Map() };
   }
 }
 

@@ -43,9 +43,13 @@ function diffPcr(pcr: number, before: readonly Measured[], after: readonly Measu
   const diff = diffSequences(keys(before), keys(after));
   if (diff === undefined)
     return [`PCR ${pcr}: nearly everything differs (${before.length} events before, ${after.length} now)`];
-  const removed = diff.removed.flatMap((index) => before[index] ?? []);
-  const added = diff.added.flatMap((index) => after[index] ?? []);
-  return pairUp(removed, added).map((change) => `PCR ${pcr}: ${sayChange(change)}`);
+  const changes = pairUp(pick(before, diff.removed), pick(after, diff.added));
+  return changes.map((change) => `PCR ${pcr}: ${sayChange(change)}`);
+}
+
+function pick(events: readonly Measured[], indexes: readonly number[]): Measured[] {
+  const wanted = new Set(indexes);
+  return events.filter((_event, index) => wanted.has(index));
 }
 
 type Change = { before: Measured; after?: undefined } | { before?: undefined; after: Measured } | Pair;

@@ -30,7 +30,7 @@ function commonPrefix(before: readonly string[], after: readonly string[]): numb
 function commonLengths(left: readonly string[], right: readonly string[]): Uint32Array {
   const width = right.length + 1;
   const lengths = new Uint32Array((left.length + 1) * width);
-  const at = (i: number, j: number) => lengths[i * width + j] ?? 0;
+  const at = (i: number, j: number) => Number(lengths[i * width + j]);
   for (let i = left.length - 1; i >= 0; i -= 1)
     for (let j = right.length - 1; j >= 0; j -= 1)
       lengths[i * width + j] =
@@ -40,7 +40,7 @@ function commonLengths(left: readonly string[], right: readonly string[]): Uint3
 
 function walk(left: readonly string[], right: readonly string[], lengths: Uint32Array): SequenceDiff {
   const width = right.length + 1;
-  const at = (i: number, j: number) => lengths[i * width + j] ?? 0;
+  const at = (i: number, j: number) => Number(lengths[i * width + j]);
   const removed: number[] = [];
   const added: number[] = [];
   let i = 0;

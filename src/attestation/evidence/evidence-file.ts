@@ -2,7 +2,7 @@ import { toBase64, toHex } from '../../core/bytes.ts';
 import { messageOf } from '../../core/errors.ts';
 import { loadAttestationKey } from '../keys/attestation-key.ts';
 import { encodePcrBank, encodePcrValues } from '../quote/pcr-values.ts';
-import { concludeFrom, type Finding, Refusal, type VerdictKind } from '../reasons.ts';
+import { concludeFrom, type Finding, findingOf, Refusal, type VerdictKind } from '../reasons.ts';
 import { verifyEvidence } from '../verify.ts';
 import { checkBinding } from './evidence-binding.ts';
 import { type EvidenceFields, readEvidenceFields } from './evidence-fields.ts';
@@ -27,8 +27,7 @@ export function verifyEvidenceDocument(input: Uint8Array | string): VerdictDocum
     return verifyFields(readEvidenceDocument(input));
   } catch (cause) {
     if (cause instanceof NotEvidenceError) throw cause;
-    if (cause instanceof Refusal) return refusalDocument(cause.finding);
-    return refusalDocument({ code: 'verification-failed', message: messageOf(cause) });
+    return refusalDocument(findingOf(cause));
   }
 }
 

@@ -1,6 +1,6 @@
 import { loadAttestationKey } from '../keys/attestation-key.ts';
 import { verifyQuote } from '../quote/quote.ts';
-import { type Finding, Refusal } from '../reasons.ts';
+import { type Finding, findingOf } from '../reasons.ts';
 import { readEvidenceDocument } from './evidence-file.ts';
 
 /** The event log of an evidence file, and the values that a quote answers for with its signature. */
@@ -27,7 +27,6 @@ export function readQuotedLog(input: Uint8Array | string): QuotedLog {
     const { pcrs } = verifyQuote({ ak, expectedExtraData, untrusted: fields, policy });
     return { ...log, quotedPcrs: pcrs };
   } catch (cause) {
-    if (cause instanceof Refusal) return { ...log, fault: cause.finding };
-    throw cause;
+    return { ...log, fault: findingOf(cause) };
   }
 }

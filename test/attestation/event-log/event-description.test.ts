@@ -138,6 +138,10 @@ describe('what an event says', () => {
     expect(content(type, data)).toBe(expected);
   });
 
+  it('Q55 hides no fault of our own', () => {
+    expect(() => content(EVENT_TYPE.EV_EFI_GPT_EVENT, null as never)).toThrow(TypeError);
+  });
+
   it('names a disk and its partitions', () => {
     const header = concatBytes(
       new Uint8Array(56),

@@ -14,6 +14,7 @@ import {
   SEPARATOR_DATA,
   variableData,
   type WrittenEvent,
+  writeEvent,
   writeLog,
 } from './event-log-writer.ts';
 
@@ -69,6 +70,40 @@ describe('the difference between two event logs', () => {
     expect(diff([driver, ...bootEvents()], [...bootEvents(), driver])).toEqual([
       expect.stringMatching(/^PCR 2: \S+ \(event [12]\) is event [12] now: /),
     ]);
+  });
+
+  it('tells several changes of one PCR in the order of the log', () => {
+    const event = (text: string) => ({ pcr: 8, type: 0x0d, data: asciiBytes(text) });
+    const before = [...bootEvents(), event('one'), event('two'), event('three')];
+    const after = [...bootEvents(), event('two'), event('four'), event('five')];
+    const digestOf = (text: string) => `digest ${toHex(sha256(asciiBytes(text))).slice(0, 12)}...`;
+    expect(diff(after, before)).toEqual([
+      expect.stringContaining(`${digestOf('one')} (said to be "one") before, ${digestOf('four')}`),
+      expect.stringContaining(`${digestOf('three')} (said to be "three") before, ${digestOf('five')}`),
+    ]);
+    expect(diff([...bootEvents(), event('two')], before)).toEqual([
+      expect.stringMatching(/^PCR 8: .* \(event 1\) is gone: /),
+      expect.stringMatching(/^PCR 8: .* \(event 3\) is gone: /),
+    ]);
+  });
+
+  it('shows an event without a digest of the bank as what it is', () => {
+    const banks = [SHA256, hashOf(ALG.SHA384)];
+    const digests = [{ id: ALG.SHA256, bytes: sha256() }];
+    const before = writeLog(bootEvents(), banks);
+    const after = concatBytes(
+      before,
+      writeEvent({ pcr: 8, type: 0x0d, data: asciiBytes('x'), digests }, banks),
+    );
+    const given = { before, after, hash: hashOf(ALG.SHA384), pcrs: [8] };
+    expect(diffEventLogs(given)).toEqual([
+      expect.stringMatching(/^PCR 8: .* is new: digest {2}\(said to be "x"\)$/),
+    ]);
+  });
+
+  it('Q55 hides no fault of our own', () => {
+    const given = { before: BOOT_LOG, after: null as never, hash: SHA256, pcrs: [0] };
+    expect(() => diffEventLogs(given)).toThrow(TypeError);
   });
 
   it('tells another start-up locality, which no extended event shows', () => {

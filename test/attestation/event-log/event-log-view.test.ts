@@ -111,6 +111,11 @@ describe('what an operator is shown of a log', () => {
     expect(view(partial).events.at(-1)).not.toHaveProperty('digest');
   });
 
+  it('Q55 hides no fault of our own', () => {
+    const log = { hashes: [SHA256], events: null as never };
+    expect(() => viewEventLog({ log, hash: SHA256 })).toThrow(TypeError);
+  });
+
   it('A10 is printable and short, whatever the log says', () => {
     const texts = ['\x1b[2Jowned\r\n', '\u202e\u0000x', '\\\'"`', 'y'.repeat(100_000)];
     const events = texts.map((text): WrittenEvent => ({ pcr: 8, type: 0x0d, data: Buffer.from(text) }));
