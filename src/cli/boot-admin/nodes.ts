@@ -24,14 +24,15 @@ export function register(nodes: Command): void {
     .argument('<node>', 'its id')
     .description('one node and its last verdicts')
     .action((id: string, _options, command: Command) => showNode(command.optsWithGlobals(), id));
-  for (const [verb, description] of DECISIONS)
-    nodes
+  for (const [verb, description] of DECISIONS) {
+    const decision = nodes
       .command(verb)
       .argument('<node>', 'its id')
       .option('--reason <text>', 'kept in the audit log')
-      .option('--channel <name>', verb === 'approve' ? 'the channel it gets releases from' : 'not used')
       .description(description)
       .action((id: string, _options, command: Command) => decide(command.optsWithGlobals(), { id, verb }));
+    if (verb === 'approve') decision.option('--channel <name>', 'the channel it gets releases from');
+  }
 }
 
 const NODE_COLUMNS: readonly Column[] = [
@@ -72,7 +73,7 @@ async function decide(
 ): Promise<void> {
   const body: JsonObject = {};
   if (options.reason !== undefined) body.reason = options.reason;
-  if (options.channel !== undefined && verb === 'approve') body.channel = options.channel;
+  if (options.channel !== undefined) body.channel = options.channel;
   const node = await call(options, { method: 'POST', path: `${nodePath(id)}/${verb}`, body });
   await printSentence(options, `${id} is ${printable(memberOf(node, 'status'))}`, node);
 }

@@ -26,7 +26,11 @@ export function register(anchors: Command): void {
     .command('add')
     .argument('<files...>', 'certificates and CRLs (PEM or DER), or folders of them')
     .option('--accept-unknown', 'roots that keys/tpm-vendors.json does not know are meant')
-    .option('--accept <sha256...>', 'this root is meant although another one of its name is known')
+    .option(
+      '--accept <sha256>',
+      'this root is meant although another of its name is known; repeat it',
+      collect,
+    )
     .option('--reason <text>', 'kept in the audit log')
     .description('believe these manufacturers from the next enrolment on')
     .action((files: string[], _options, command: Command) => add(command.optsWithGlobals(), files));
@@ -36,6 +40,10 @@ export function register(anchors: Command): void {
     .option('--reason <text>', 'kept in the audit log')
     .description('stop believing it; nodes stay, and are named if nothing vouches for them any more')
     .action((sha256: string, _options, command: Command) => remove(command.optsWithGlobals(), sha256));
+}
+
+function collect(value: string, before: readonly string[] = []): string[] {
+  return [...before, value];
 }
 
 const PATH = '/admin/v1/trust-anchors';

@@ -1,0 +1,76 @@
+import { Command, Option } from 'commander';
+import { OUTPUT_FORMATS } from './output.ts';
+
+interface Noun {
+  name: string;
+  description: string;
+  /** `register` adds arguments, options and commands, and runs them. */
+  load(): Promise<{ register(noun: Command): void }>;
+}
+
+const NOUNS: readonly Noun[] = [
+  {
+    name: 'verify-evidence',
+    description:
+      'decide on an evidence file; exit status 0 accept, 1 refuse, 2 hold, 64 not an evidence file',
+    load: () => import('./verify-evidence.ts'),
+  },
+  {
+    name: 'eventlog',
+    description: 'look into TCG event logs',
+    load: () => import('./eventlog.ts'),
+  },
+  {
+    name: 'nodes',
+    description: 'the machines this server knows',
+    load: () => import('./nodes.ts'),
+  },
+  {
+    name: 'ek',
+    description: 'the admission list of endorsement keys',
+    load: () => import('./eks.ts'),
+  },
+  {
+    name: 'trust-anchors',
+    description: 'the TPM manufacturers whose EK certificates count',
+    load: () => import('./trust-anchors.ts'),
+  },
+  {
+    name: 'verdicts',
+    description: 'what was decided, and on what',
+    load: () => import('./verdicts.ts'),
+  },
+  {
+    name: 'grant-key',
+    description: 'print the key that the root metadata must name, for "boot-sign init --grant-key"',
+    load: () => import('./grant-key.ts'),
+  },
+  {
+    name: 'status',
+    description: 'whether a node that comes now could boot, and what is in the way',
+    load: () => import('./status.ts'),
+  },
+];
+
+/**
+ * Every noun, and the commands of those that `words` names: offline commands load nothing that talks to a
+ * server, and the others no verifier.
+ */
+export async function createProgram(words: readonly string[]): Promise<Command> {
+  const program = new Command('boot-admin')
+    .description('operate a boot server, and verify its evidence anywhere')
+    .option('--socket <path>', "the boot server's operators' socket", process.env.BOOTWARD_ADMIN_SOCKET)
+    .addOption(new Option('-o, --output <format>', 'what to print').choices(OUTPUT_FORMATS).default('table'))
+    .configureHelp({ showGlobalOptions: true })
+    .exitOverride();
+  for (const { name, description, load } of NOUNS) {
+    const noun = program.command(name).description(description);
+    if (words.includes(name)) (await load()).register(noun);
+  }
+  return program;
+}
+
+/** Of every noun there is. */
+export function createWholeProgram(): Promise<Command> {
+  return createProgram(NOUNS.map(({ name }) => name));
+}
