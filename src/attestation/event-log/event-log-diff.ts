@@ -8,6 +8,8 @@ import { diffSequences } from './sequence-diff.ts';
 
 /** A difference longer than this is another machine, not an update. */
 const MAX_LINES = 64;
+/** More are not put into words one by one. */
+const MAX_CHANGES_OF_PCR = 512;
 
 /**
  * What of these PCRs changed between two logs, a line each, for a person who has to say whether that is well.
@@ -41,7 +43,7 @@ function diffLocality(before: EventLog, after: EventLog): string[] {
 function diffPcr(pcr: number, before: readonly Measured[], after: readonly Measured[]): string[] {
   const keys = (events: readonly Measured[]) => events.map(({ digest }) => toHex(digest));
   const diff = diffSequences(keys(before), keys(after));
-  if (diff === undefined)
+  if (diff === undefined || diff.removed.length + diff.added.length > MAX_CHANGES_OF_PCR)
     return [`PCR ${pcr}: nearly everything differs (${before.length} events before, ${after.length} now)`];
   const changes = pairUp(pick(before, diff.removed), pick(after, diff.added));
   return changes.map((change) => `PCR ${pcr}: ${sayChange(change)}`);

@@ -147,6 +147,9 @@ describe('the difference between two event logs', () => {
     const lines = diff([...bootEvents(), ...many('new', 100)]);
     expect(lines).toHaveLength(65);
     expect(lines.at(-1)).toBe('and 36 more differences');
+    expect(diff([...bootEvents(), ...many('new', 513)])).toEqual([
+      'PCR 8: nearly everything differs (0 events before, 513 now)',
+    ]);
     expect(diff([...bootEvents(), ...many('new', 1500)], [...bootEvents(), ...many('old', 1500)])).toEqual([
       'PCR 8: nearly everything differs (1500 events before, 1500 now)',
     ]);

@@ -1,8 +1,12 @@
+import { diffEventLogs } from '../../../src/attestation/event-log/event-log-diff.ts';
+import { viewEventLog } from '../../../src/attestation/event-log/event-log-view.ts';
 import { asciiBytes } from '../../../src/core/bytes.ts';
 import { ALG } from '../../../src/tpm/algorithms.ts';
+import { formatDevicePath } from '../../../src/tpm/device-path.ts';
 import { EVENT_LOG_LIMITS, parseEventLog } from '../../../src/tpm/event-log.ts';
 import { replayEventLog } from '../../../src/tpm/event-log-replay.ts';
 import { EVENT_TYPE } from '../../../src/tpm/event-types.ts';
+import { StructureReader } from '../../../src/tpm/reader.ts';
 import { parseSha1EventLog } from '../../../src/tpm/sha1-event-log.ts';
 import { uefiVariableContent, uefiVariableName } from '../../../src/tpm/uefi-variable-data.ts';
 import {
@@ -12,7 +16,7 @@ import {
   type WrittenEvent,
   writeLog,
 } from '../../attestation/event-log/event-log-writer.ts';
-import { BOOT_LOG, verdictOnLog } from '../../attestation/evidence-fixture.ts';
+import { BOOT_LOG, pcrsOf, verdictOnLog } from '../../attestation/evidence-fixture.ts';
 import { hashOf, SHA256 } from '../../attestation/software-ak.ts';
 import { corpusFiles } from '../corpora.ts';
 import type { FuzzTarget } from '../target.ts';
@@ -53,6 +57,20 @@ export const EVENT_LOG_TARGETS: readonly FuzzTarget[] = [
     prepare: () => ({ seeds: writtenLogs(), examine: (input) => verdictOnLog(input) }),
   },
   {
+    // What operators see of a log: printable and bounded, whoever wrote it.
+    name: 'event-log-view',
+    format: 'bytes',
+    prepare: () => ({ seeds: [...writtenLogs(), ...corpusLogs()], examine: showLog }),
+  },
+  {
+    name: 'device-path',
+    format: 'bytes',
+    prepare: () => ({
+      seeds: [Buffer.from('0101060000040404060041007fff0400', 'hex')],
+      examine: (input) => formatDevicePath(new StructureReader(input, 'device path', 'little')),
+    }),
+  },
+  {
     name: 'uefi-variable-data',
     format: 'bytes',
     prepare: () => ({
@@ -61,6 +79,17 @@ export const EVENT_LOG_TARGETS: readonly FuzzTarget[] = [
     }),
   },
 ];
+
+function showLog(input: Uint8Array): unknown {
+  const log = parseEventLog(input);
+  const [hash = SHA256] = log.hashes;
+  const view = viewEventLog({ log, hash, quotedPcrs: pcrsOf(BOOT_LOG) });
+  const lines = diffEventLogs({ before: BOOT_LOG, after: input, hash: SHA256, pcrs: [0, 4, 7, 8] });
+  const texts = [...view.events.map(({ description }) => description), ...lines];
+  const bad = texts.find((text) => text.length > 4000 || /[^\x20-\x7e]/.test(text));
+  if (bad !== undefined) throw new Error(`not for a terminal: ${JSON.stringify(bad)}`);
+  return { view, lines };
+}
 
 function writtenLogs(): Uint8Array[] {
   const banks = [hashOf(ALG.SHA1), SHA256, hashOf(ALG.SHA384)];
