@@ -49,6 +49,12 @@ beforeAll(async () => {
   anchors = anchorsOf(root, intermediate);
 });
 
+/** Short form of length only. */
+const der = (tag: number, ...contents: Uint8Array[]): Uint8Array => {
+  const content = concatBytes(...contents);
+  return concatBytes(Uint8Array.of(tag, content.length), content);
+};
+
 const verify = (changes: Partial<Parameters<typeof verifyEkCertificate>[0]> = {}) =>
   verifyEkCertificate({ certificate, ekPublic: ek.ekPublic, anchors, nowMs: NOW_MS, ...changes });
 const codeOf = (action: () => unknown): string => {
@@ -238,6 +244,25 @@ describe('what an NV index holds', () => {
     const altered = Buffer.from(certificate);
     altered[altered.indexOf(rsaEncryption) + rsaEncryption.length - 1] = 0x07;
     expect(codeOf(() => verify({ certificate: altered }))).toBe('ek-certificate-key-unsupported');
+  });
+
+  it('E12 a SET out of order, as some manufacturers write it, is the same certificate', async () => {
+    const [manufacturer, model, version] = ['01', '02', '03'].map((arc) => `67810502${arc}`);
+    const attributes = [
+      der(0x30, der(0x06, fromHex(version ?? '')), der(0x0c, asciiBytes('id:20191023'))),
+      der(0x30, der(0x06, fromHex(model ?? '')), der(0x0c, asciiBytes('swtpm'))),
+      der(0x30, der(0x06, fromHex(manufacturer ?? '')), der(0x0c, asciiBytes('id:00001014'))),
+    ];
+    for (const set of [attributes, attributes.toReversed()]) {
+      const names = der(0x30, der(0xa4, der(0x30, der(0x31, ...set))));
+      const extra = [rawExtension('2.5.29.17', true, new Uint8Array(names))];
+      const written = await issueEk(ek.publicKey, intermediate, { directoryName: null, extra });
+      expect(verify({ certificate: written })).toMatchObject({
+        manufacturer: 'id:00001014',
+        model: 'swtpm',
+        version: 'id:20191023',
+      });
+    }
   });
 
   it('E12 every altered byte gets an answer', () => {
