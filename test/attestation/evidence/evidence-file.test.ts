@@ -365,6 +365,13 @@ describe('a floor record in an evidence file', () => {
     });
   });
 
+  it('P7 is refused beside what else is wrong, and hides none of it', () => {
+    const floor = floorWith({ contents: new Uint8Array(64) });
+    const previous = { clock: 1n, resetCount: 8, restartCount: 2, firmwareVersion: 0x2016_0511_0016_2800n };
+    const text = encodeEvidenceDocument({ ...FIELDS, floor, previous });
+    expect(codesOf(verifyEvidenceDocument(text))).toEqual(['counters-went-back', 'floor-contents-mismatch']);
+  });
+
   it('P7 is refused when a quote stands in its place', () => {
     const { attest, signature } = sealEvidence({ pcrs: pcrsOf(BOOT_LOG) });
     expect(codesOn({ ...floorWith(), attest, signature })).toEqual(['floor-malformed']);

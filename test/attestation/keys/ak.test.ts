@@ -72,6 +72,53 @@ describe('attestation keys', () => {
     expect(codeOf(() => verifyAkTemplate(akPublic))).toBe(code);
   });
 
+  it.each<[string, AkKind, Parameters<typeof createSoftwareAk>[1], string | RegExp]>([
+    ['attributes', 'p256', toggled('restricted'), 'attribute restricted is clear, expected set'],
+    ['attributes', 'p256', toggled('decrypt'), 'attribute decrypt is set, expected clear'],
+    [
+      'the cipher',
+      'p256',
+      { symmetric: { keyBits: 128, mode: ALG.CFB } },
+      'it names a symmetric algorithm, expected none',
+    ],
+    [
+      'the scheme',
+      'p256',
+      { scheme: { id: ALG.NULL } },
+      /^attestation key: signature scheme .+, expected RSASSA, RSAPSS or ECDSA with a hash$/,
+    ],
+    [
+      'the hash',
+      'p256',
+      { scheme: { id: ALG.ECDSA, hash: hashOf(ALG.SHA1) } },
+      /^attestation key: it signs with sha1\b/,
+    ],
+    ['the name', 'p256', { nameAlg: hashOf(ALG.SHA1) }, /^attestation key: it is named by sha1\b/],
+    [
+      'the strength',
+      'rsassa',
+      { rsaBits: 1024 },
+      'RSA-1024 with exponent 65537, expected 2048 bits or more and 65537',
+    ],
+    [
+      'the template',
+      'p384',
+      { scheme: { id: ALG.ECDSA, hash: hashOf(ALG.SHA256) } },
+      'expected ECDSA with sha256 on P-256 and a sha256 name, it is ECDSA with sha256 on P-384 and a sha256 name',
+    ],
+    [
+      'the type',
+      'rsassa',
+      {},
+      'expected ECDSA with sha256 on P-256 and a sha256 name, it is RSASSA with sha256 on RSA-2048 and a sha256 name',
+    ],
+  ])('says what was expected of %s, and what came', (_name, kind, options, sentence) => {
+    const akPublic = parseTpmtPublic(createSoftwareAk(kind, options).publicBytes);
+    const expected =
+      typeof sentence === 'string' ? `attestation key: ${sentence}` : expect.stringMatching(sentence);
+    expect(() => verifyAkTemplate(akPublic)).toThrow(expect.objectContaining({ message: expected }));
+  });
+
   it('enrols the template and nothing else', () => {
     const template = (kind: AkKind) => verifyAkTemplate(parseTpmtPublic(createSoftwareAk(kind).publicBytes));
     expect(codeOf(() => template('p256'))).toBe('accepted');
