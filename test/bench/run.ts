@@ -4,6 +4,7 @@ import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Measurement } from './bench-process.ts';
+import { benchEk } from './ek.ts';
 import { measureImages } from './images.ts';
 import { benchMemory } from './memory.ts';
 import { benchServing } from './serve.ts';
@@ -18,6 +19,7 @@ const sections = [
   section('Serving artifacts', tableOf(await benchServing())),
   section('Memory', tableOf(await benchMemory())),
   section('Verifying evidence, one core', tableOf(await benchVerify())),
+  section('EK certificates, one core', tableOf(await benchEk())),
   section('Images', tableOf(measureImages(BUILD))),
   section('Booting: QEMU without KVM, first boot with enrolment', tableOf(await bootTimings())),
 ];
