@@ -6,6 +6,7 @@ import { verifyEvidenceDocument } from '../src/attestation/evidence/evidence-fil
 import { verifyEvidence } from '../src/attestation/verify.ts';
 import { asciiBytes, concatBytes, EMPTY, fromBase64, fromHex, sha256, toBase64 } from '../src/core/bytes.ts';
 import { verifyRepository } from '../src/signing/tuf/verify-repository.ts';
+import { parseSignatureLists } from '../src/tpm/efi-signature-list.ts';
 import { parseEventLog } from '../src/tpm/event-log.ts';
 import { EVENT_TYPE } from '../src/tpm/event-types.ts';
 import { bootEvents, type WrittenEvent, writeLog } from './attestation/event-log/event-log-writer.ts';
@@ -276,6 +277,14 @@ describe('the verifier', () => {
       );
     expect(over(some)).toEqual(['selection-incomplete']);
     expect(over(new Map(), { selections: [] })).toEqual(['selection-empty']);
+  });
+
+  test('go-attestation GHSA-9r4w-jg96-92mv: what stands in the header of a signature list is no signature', () => {
+    const entry = (byte: number) => concatBytes(new Uint8Array(16), new Uint8Array(32).fill(byte));
+    const u32 = (value: number) => Uint8Array.of(value, 0, 0, 0);
+    const sha256List = fromHex('2616c4c14c509240aca941f936934328');
+    const list = concatBytes(sha256List, u32(28 + 96), u32(48), u32(48), entry(0xee), entry(0x11));
+    expect(parseSignatureLists(list)).toEqual([{ kind: 'sha256', data: Buffer.alloc(32, 0x11) }]);
   });
 
   test('unbounded recursion: documents nested without end are refused, not followed', () => {

@@ -13,7 +13,7 @@ import {
 import { EVENT_TYPE, eventTypeName } from '../../tpm/event-types.ts';
 import { GUID_BYTES, nameOfGuid } from '../../tpm/uefi-guid.ts';
 import { readUefiVariable, type UefiVariableData } from '../../tpm/uefi-variable-data.ts';
-import { describeVariable } from './variable-description.ts';
+import { describeAuthority, describeVariable } from './variable-description.ts';
 
 const MAX_SUBJECT = 80;
 const MAX_CONTENT = 200;
@@ -60,8 +60,9 @@ export interface EventDescription {
 export function describeEvent({ type, data }: LogEvent): EventDescription {
   const variable = VARIABLE_TYPES.has(type) ? readVariable(data) : undefined;
   const subject = variable === undefined ? eventTypeName(type) : nameOfVariable(type, variable);
+  const describe = type === EVENT_TYPE.EV_EFI_VARIABLE_AUTHORITY ? describeAuthority : describeVariable;
   const content = readOrUndefined(() =>
-    variable === undefined ? DESCRIBE.get(type)?.(data) : describeVariable(variable),
+    variable === undefined ? DESCRIBE.get(type)?.(data) : describe(variable),
   );
   return {
     subject: toPrintable(subject, MAX_SUBJECT),
@@ -142,7 +143,7 @@ function textOf(data: Uint8Array): string | undefined {
   const bytes = Buffer.from(data.buffer, data.byteOffset, Math.min(data.length, MAX_TEXT_BYTES));
   const cut = data.length > MAX_TEXT_BYTES ? '...' : '';
   for (const encoding of ['latin1', 'utf16le'] as const) {
-    const text = bytes.toString(encoding).replace(/\0+$/, '');
+    const text = bytes.toString(encoding).replace(/[\0\n]+$/, '');
     if (/^[\x20-\x7e\n\t]+$/.test(text)) return `"${text}"${cut}`;
   }
   return undefined;

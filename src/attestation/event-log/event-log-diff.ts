@@ -1,4 +1,5 @@
 import { bytesEqual, toHex } from '../../core/bytes.ts';
+import { shortHex } from '../../core/printable.ts';
 import type { HashAlgorithm } from '../../tpm/algorithms.ts';
 import type { EventLog } from '../../tpm/event-log.ts';
 import { startupLocalityOf } from '../../tpm/startup-locality.ts';
@@ -98,5 +99,7 @@ function sayChange({ before, after }: Change): string {
   if (after === undefined) return `${nameOf(before)} is gone: ${contentOf(before)}`;
   if (bytesEqual(before.digest, after.digest))
     return `${nameOf(before)} is event ${after.place} now: ${contentOf(after)}`;
-  return `${nameOf(after)} changed: ${contentOf(before)} before, ${contentOf(after)} now`;
+  const [was, is] = [contentOf(before), contentOf(after)];
+  if (was !== is) return `${nameOf(after)} changed: ${was} before, ${is} now`;
+  return `${nameOf(after)} changed: digest ${shortHex(before.digest)} before, ${shortHex(after.digest)} now, both ${is}`;
 }

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { describeEvent } from '../../../src/attestation/event-log/event-description.ts';
-import { asciiBytes, concatBytes, EMPTY, fromHex } from '../../../src/core/bytes.ts';
+import { asciiBytes, concatBytes, EMPTY, fromHex, sha256, toHex } from '../../../src/core/bytes.ts';
 import { EVENT_TYPE } from '../../../src/tpm/event-types.ts';
+import { createAuthority, createEk, issueEk } from '../endorsement/certificate-maker.ts';
 import { le16, le32, variableData } from './event-log-writer.ts';
 
 const le64 = (value: number) => concatBytes(le32(value), le32(0));
@@ -30,7 +31,60 @@ const subject = (type: number, data: Uint8Array) =>
 const variable = (vendor: string, name: string, bytes: Uint8Array) =>
   concatBytes(guid(vendor), variableData(name, bytes).subarray(16));
 const GLOBAL = '8be4df61-93ca-11d2-aa0d-00e098032b8c';
+const IMAGE_SECURITY = 'd719b2cb-3d3a-4596-a3bc-dad00e67656f';
 const CONFIG = EVENT_TYPE.EV_EFI_VARIABLE_DRIVER_CONFIG;
+
+const EFI_CERT_X509 = guid('a5c059a1-94e4-4aa7-87b5-ab155c2bf072');
+const EFI_CERT_SHA256 = guid('c1c41626-504c-4092-aca9-41f936934328');
+const OWNER = new Uint8Array(16).fill(0x77);
+const signatureList = (kind: Uint8Array, ...entries: Uint8Array[]) => {
+  const size = 16 + (entries[0]?.length ?? 32);
+  const body = entries.flatMap((entry) => [OWNER, entry]);
+  return concatBytes(kind, le32(28 + size * entries.length), le32(0), le32(size), ...body);
+};
+
+describe('what a signature database says', () => {
+  const database = (name: string, bytes: Uint8Array) =>
+    content(CONFIG, variable(IMAGE_SECURITY, name, bytes));
+
+  it('is how many entries of which kind, and whose certificates', async () => {
+    const { certificate } = await createAuthority('our db key');
+    const one = signatureList(EFI_CERT_X509, certificate);
+    const hashes = signatureList(EFI_CERT_SHA256, new Uint8Array(32), new Uint8Array(32).fill(1));
+    expect(database('db', one)).toBe('1 certificate (our db key)');
+    expect(database('dbx', concatBytes(one, hashes))).toBe('1 certificate, 2 image hashes (our db key)');
+    expect(database('db', concatBytes(one, one, one, one, one))).toMatch(
+      /^5 certificates \((?:our db key; ){4}\.{3}\)$/,
+    );
+    expect(database('KEK', signatureList(OWNER, new Uint8Array(32)))).toBe('1 other');
+    expect(database('db', signatureList(EFI_CERT_SHA256))).toBe('no entries');
+  });
+
+  it('is a digest where a certificate cannot be read, and a size where the lists cannot', () => {
+    const broken = signatureList(EFI_CERT_X509, new Uint8Array(40));
+    expect(database('db', broken)).toBe(
+      `1 certificate (${toHex(sha256(new Uint8Array(40))).slice(0, 12)}...)`,
+    );
+    expect(database('db', broken.subarray(1))).toBe('83 bytes');
+    expect(database('db', signatureList(EFI_CERT_SHA256, new Uint8Array(20)))).toBe('64 bytes');
+    const many = (count: number) =>
+      signatureList(OWNER, ...Array.from({ length: count }, () => new Uint8Array(1)));
+    expect(database('db', many(4096))).toBe('4096 others');
+    expect(database('db', many(4097))).toMatch(/^\d+ bytes$/);
+    expect(database('db', concatBytes(many(4096), many(1)))).toMatch(/^\d+ bytes$/);
+  });
+
+  it('names the certificate that verified an image, with its owner before it or without', async () => {
+    const { certificate } = await createAuthority('our db key');
+    const authority = (bytes: Uint8Array) =>
+      content(EVENT_TYPE.EV_EFI_VARIABLE_AUTHORITY, variable(IMAGE_SECURITY, 'db', bytes));
+    expect(authority(concatBytes(OWNER, certificate))).toBe('certificate our db key');
+    expect(authority(certificate)).toBe('certificate our db key');
+    expect(authority(new Uint8Array(40))).toBe('40 bytes');
+    const nameless = await issueEk((await createEk()).publicKey, await createAuthority('our db key'));
+    expect(authority(nameless)).toBe(`certificate ${toHex(sha256(nameless)).slice(0, 12)}...`);
+  });
+});
 
 describe('what an event says', () => {
   it.each<[string, number, Uint8Array, string]>([

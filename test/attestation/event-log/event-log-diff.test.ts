@@ -18,6 +18,7 @@ import {
   writeLog,
 } from './event-log-writer.ts';
 
+const DBX = 'dbx of 61616161-6161-6161-6161-616161616161';
 const ALL_PCRS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11];
 const diff = (after: readonly WrittenEvent[], before: readonly WrittenEvent[] = bootEvents()) =>
   diffEventLogs({ before: writeLog(before), after: writeLog(after), hash: SHA256, pcrs: ALL_PCRS });
@@ -41,6 +42,18 @@ describe('the difference between two event logs', () => {
     const data = variableData('SecureBoot', Uint8Array.of(0));
     expect(diff(changed(EVENT_TYPE.EV_EFI_VARIABLE_DRIVER_CONFIG, { data }))).toEqual([
       expect.stringMatching(/^PCR 7: SecureBoot .*\(event 1\) changed: on before, off now$/),
+    ]);
+  });
+
+  it('gives the digests where both say the same', () => {
+    const db = (byte: number) => ({
+      pcr: 7,
+      type: EVENT_TYPE.EV_EFI_VARIABLE_DRIVER_CONFIG,
+      data: variableData('dbx', new Uint8Array(40).fill(byte)),
+    });
+    const [was, is] = [db(1), db(2)].map(({ data }) => toHex(sha256(data)).slice(0, 12));
+    expect(diff([db(2), ...bootEvents()], [db(1), ...bootEvents()])).toEqual([
+      `PCR 7: ${DBX} (event 1) changed: digest ${was}... before, ${is}... now, both 40 bytes`,
     ]);
   });
 
