@@ -20,6 +20,15 @@ export class Violation extends Error {
   override readonly name = 'Violation';
 }
 
+/** For what never throws: a verdict must not be a crash in disguise. */
+export function requireNoCrash<T extends { reasons: readonly { code: string; message: string }[] }>(
+  verdict: T,
+): T {
+  const crash = verdict.reasons.find(({ code }) => code === 'verification-failed');
+  if (crash !== undefined) throw new Violation(`verification failed: ${crash.message}`);
+  return verdict;
+}
+
 /** For a structure that has one spelling: what was read, written again, is what was there. */
 export function requireSame(written: Uint8Array, input: Uint8Array): void {
   if (Buffer.compare(written, input) !== 0)

@@ -7,10 +7,12 @@ import {
   verifyEvidenceDocument,
 } from '../../../src/attestation/evidence/evidence-file.ts';
 import { parseEvidenceJson } from '../../../src/attestation/evidence/evidence-json.ts';
+import { readQuotedLog } from '../../../src/attestation/evidence/quoted-log.ts';
 import { verifyEkPublic } from '../../../src/attestation/keys/ek-public.ts';
 import type { UntrustedFloor } from '../../../src/attestation/quote/floor.ts';
 import { verifyEvidence } from '../../../src/attestation/verify.ts';
-import { toBase64, toHex, utf8Bytes } from '../../../src/core/bytes.ts';
+import { EMPTY, sha256, toBase64, toHex, utf8Bytes } from '../../../src/core/bytes.ts';
+import { parseTpmsAttest } from '../../../src/tpm/attest.ts';
 import { makeCredential } from '../../../src/tpm/credential.ts';
 import { computeName } from '../../../src/tpm/name.ts';
 import { encodeTpmsNvPublic, parseTpmsNvPublic } from '../../../src/tpm/nv-public.ts';
@@ -27,8 +29,8 @@ import {
   sealEvidence,
   validInput,
 } from '../../attestation/evidence-fixture.ts';
-import { buildNvCertify, SHA256 } from '../../attestation/software-ak.ts';
-import { type FuzzTarget, Violation } from '../target.ts';
+import { buildNvCertify, CLOCK_INFO, SHA256 } from '../../attestation/software-ak.ts';
+import { type FuzzTarget, requireNoCrash, Violation } from '../target.ts';
 
 export const ATTESTATION_TARGETS: readonly FuzzTarget[] = [
   {
@@ -49,7 +51,35 @@ export const ATTESTATION_TARGETS: readonly FuzzTarget[] = [
       examine: (attest) => {
         const evidence = sealEvidence({ log: BOOT_LOG, pcrs: pcrsOf(BOOT_LOG) });
         const untrustedEvidence = { ...evidence, attest, signature: AK.sign(attest) };
-        return verifyEvidence(validInput({ untrustedEvidence }));
+        const verdict = requireNoCrash(verifyEvidence(validInput({ untrustedEvidence })));
+        if (verdict.verdict === 'accept') requireAnswer(attest);
+        return verdict;
+      },
+    }),
+  },
+  {
+    name: 'signed-floor',
+    format: 'bytes',
+    prepare: () => ({
+      seeds: [certifiedFloor().attest],
+      examine: (attest) => {
+        const floor = { ...certifiedFloor(), attest, signature: AK.sign(attest) };
+        const untrustedEvidence = { ...sealEvidence({ log: BOOT_LOG, pcrs: pcrsOf(BOOT_LOG) }), floor };
+        const verdict = requireNoCrash(verifyEvidence(validInput({ untrustedEvidence })));
+        if (verdict.verdict === 'accept') requireCertified(attest, floor.contents);
+        return verdict;
+      },
+    }),
+  },
+  {
+    name: 'quoted-log',
+    format: 'json',
+    prepare: () => ({
+      seeds: evidenceFiles(),
+      examine: (input) => {
+        const log = readQuotedLog(input);
+        if (log.fault !== undefined) requireNoCrash({ reasons: [log.fault] });
+        return log;
       },
     }),
   },
@@ -118,12 +148,36 @@ function certifiedFloor(): UntrustedFloor {
 
 /** Nothing is accepted that our AK did not sign, and no verdict is a crash in disguise. */
 function examineEvidenceFile(input: Uint8Array, signed: ReadonlySet<string>): VerdictDocument {
-  const verdict = verifyEvidenceDocument(input);
-  const crash = verdict.reasons.find(({ code }) => code === 'verification-failed');
-  if (crash !== undefined) throw new Violation(`verification failed: ${crash.message}`);
+  const verdict = requireNoCrash(verifyEvidenceDocument(input));
   if (verdict.verdict === 'accept' && !signed.has(attestOf(input)))
     throw new Violation('a quote is accepted that was never signed');
   return verdict;
+}
+
+/** What is accepted answers our challenge, and quotes the values that came. */
+function requireAnswer(attest: Uint8Array): void {
+  const quote = parseTpmsAttest(attest);
+  if (quote.type !== 'quote' || toHex(quote.extraData) !== toHex(EXTRA_DATA))
+    throw new Violation('what is accepted answers nothing of ours');
+  const values = pcrsOf(BOOT_LOG);
+  const quoted = quote.selections.flatMap(({ hash, pcrs }) => (hash === SHA256 ? pcrs : [-1]));
+  const digest = sha256(...quoted.map((pcr) => values.get(pcr) ?? EMPTY));
+  if (toHex(digest) !== toHex(quote.pcrDigest) || POLICY.pcrs.some((pcr) => !quoted.includes(pcr)))
+    throw new Violation('what is accepted does not quote the values that came');
+}
+
+/** A floor that is accepted was certified for our challenge, whole, in the session of the quote. */
+function requireCertified(attest: Uint8Array, contents: Uint8Array): void {
+  const floor = parseTpmsAttest(attest);
+  const { resetCount, restartCount } = floor.clockInfo;
+  const isOurs =
+    floor.type === 'nv' &&
+    toHex(floor.extraData) === toHex(EXTRA_DATA) &&
+    floor.offset === 0 &&
+    toHex(floor.contents) === toHex(contents) &&
+    resetCount === CLOCK_INFO.resetCount &&
+    restartCount === CLOCK_INFO.restartCount;
+  if (!isOurs) throw new Violation('a floor is accepted that was certified for something else');
 }
 
 function attestOf(document: Uint8Array): string {

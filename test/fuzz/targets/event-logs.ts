@@ -1,6 +1,6 @@
 import { diffEventLogs } from '../../../src/attestation/event-log/event-log-diff.ts';
 import { viewEventLog } from '../../../src/attestation/event-log/event-log-view.ts';
-import { asciiBytes } from '../../../src/core/bytes.ts';
+import { asciiBytes, EMPTY, toHex } from '../../../src/core/bytes.ts';
 import { ALG } from '../../../src/tpm/algorithms.ts';
 import { formatDevicePath } from '../../../src/tpm/device-path.ts';
 import { EVENT_LOG_LIMITS, parseEventLog } from '../../../src/tpm/event-log.ts';
@@ -16,10 +16,10 @@ import {
   type WrittenEvent,
   writeLog,
 } from '../../attestation/event-log/event-log-writer.ts';
-import { BOOT_LOG, pcrsOf, verdictOnLog } from '../../attestation/evidence-fixture.ts';
+import { BOOT_LOG, POLICY_PCRS, pcrsOf, verdictOnLog } from '../../attestation/evidence-fixture.ts';
 import { hashOf, SHA256 } from '../../attestation/software-ak.ts';
 import { corpusFiles } from '../corpora.ts';
-import type { FuzzTarget } from '../target.ts';
+import { type FuzzTarget, requireNoCrash, Violation } from '../target.ts';
 
 const LOCALITY: WrittenEvent = {
   pcr: 0,
@@ -54,7 +54,21 @@ export const EVENT_LOG_TARGETS: readonly FuzzTarget[] = [
     // The quote says whatever the log does, so that every rule for logs gets to see it.
     name: 'event-log-appraisal',
     format: 'bytes',
-    prepare: () => ({ seeds: writtenLogs(), examine: (input) => verdictOnLog(input) }),
+    prepare: () => ({ seeds: writtenLogs(), examine: (input) => requireNoCrash(verdictOnLog(input)) }),
+  },
+  {
+    // Under the quote of the honest log: what is accepted extends what the honest log extends.
+    name: 'event-log-under-quote',
+    format: 'bytes',
+    prepare: () => ({
+      seeds: writtenLogs(),
+      examine: (input) => {
+        const verdict = requireNoCrash(verdictOnLog(input, pcrsOf(BOOT_LOG)));
+        if (verdict.verdict === 'accept' && extendsOf(input) !== HONEST_EXTENDS)
+          throw new Violation('a log is accepted that extends something else');
+        return verdict;
+      },
+    }),
   },
   {
     // What operators see of a log: printable and bounded, whoever wrote it.
@@ -79,6 +93,21 @@ export const EVENT_LOG_TARGETS: readonly FuzzTarget[] = [
     }),
   },
 ];
+
+/** Every extend of a quoted PCR in bank SHA-256, PCR by PCR. */
+function extendsOf(bytes: Uint8Array): string {
+  const { hashes, events } = parseEventLog(bytes);
+  const bank = hashes.indexOf(SHA256);
+  const extended = events.filter(({ type }) => type !== EVENT_TYPE.EV_NO_ACTION);
+  const ofPcr = (pcr: number) => extended.filter((event) => event.pcr === pcr);
+  return POLICY_PCRS.map((pcr) =>
+    ofPcr(pcr)
+      .map(({ digests }) => toHex(digests[bank] ?? EMPTY))
+      .join(),
+  ).join(';');
+}
+
+const HONEST_EXTENDS = extendsOf(BOOT_LOG);
 
 function showLog(input: Uint8Array): unknown {
   const log = parseEventLog(input);
