@@ -27,11 +27,10 @@ export async function examine(target: PreparedTarget, input: Uint8Array): Promis
   if (fault !== undefined) return fault;
   if (first.wrote || second.wrote) return 'it writes into its input or beside it';
   if (isOther(first, second)) {
-    // Seen once: an outcome that wavered by itself, perhaps in the wording of an earlier OpenSSL failure.
-    // What the surroundings decide, they decide again.
+    // What the surroundings decide, they decide again; what memory happens to hold, not.
     const again = await observe(target, input, POISONS[0]);
-    if (!isOther(first, again))
-      return `it reads beyond its input: ${inspect(comparable(first.outcome))} or ${inspect(comparable(second.outcome))}`;
+    const what = isOther(first, again) ? 'it has two outcomes for one input' : 'it reads beyond its input';
+    return `${what}: ${inspect(comparable(first.outcome))} or ${inspect(comparable(second.outcome))}`;
   }
   // The better of two: collecting garbage and compiling are not the input's doing.
   const cpuMs = Math.min(first.cpuMs, second.cpuMs);

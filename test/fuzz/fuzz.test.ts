@@ -63,6 +63,15 @@ describe('the fuzzer', () => {
     expect(await findingOf(({ buffer }) => new Uint8Array(buffer).fill(0).length)).toMatch(/writes into/);
   });
 
+  it('finds a reader with two outcomes for one input', async () => {
+    let calls = 0;
+    const waver = () => {
+      calls += 1;
+      return calls;
+    };
+    expect(await findingOf(waver)).toMatch(/two outcomes for one input/);
+  });
+
   it('finds what takes too long', async () => {
     const spin = () => {
       const start = process.threadCpuUsage().user;

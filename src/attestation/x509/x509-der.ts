@@ -3,8 +3,8 @@ import { CodedError } from '../../core/errors.ts';
 
 /** Not DER (ITU-T X.690, clause 10), or not what must stand there. */
 export class DerError extends CodedError<'der-invalid'> {
-  constructor(message: string) {
-    super('der-invalid', message);
+  constructor(message: string, options?: { cause?: unknown }) {
+    super('der-invalid', message, options);
   }
 }
 

@@ -58,9 +58,9 @@ const VERSION = 0xa0;
 const VERSION_3 = '02';
 const EXTENSIONS = 0xa3;
 
-/** @throws {Error} when the bytes are not one certificate that OpenSSL and we can read */
+/** @throws {DerError} when the bytes are not one certificate that OpenSSL and we can read */
 export function parseCertificate(der: Uint8Array): Certificate {
-  const node = new NodeCertificate(der);
+  const node = readWithOpenssl(der);
   // OpenSSL also takes BER, and PEM in the middle of the bytes: what it read must be what we read.
   if (!bytesEqual(node.raw, der)) throw new DerError('OpenSSL reads another certificate in these bytes');
   const [tbs] = sequenceOf(der);
@@ -82,6 +82,15 @@ export function parseCertificate(der: Uint8Array): Certificate {
     extensions,
     ...readKnownExtensions(extensions),
   };
+}
+
+/** The wording of OpenSSL's last failure is about PEM, which it tries too. */
+function readWithOpenssl(der: Uint8Array): NodeCertificate {
+  try {
+    return new NodeCertificate(der);
+  } catch (cause) {
+    throw new DerError('OpenSSL reads no certificate in these bytes', { cause });
+  }
 }
 
 /** Not from `node`: what it answers for a time that cannot be read is whatever memory held. */
