@@ -22,17 +22,17 @@ function compareCounters(now: TpmCounters, before: TpmCounters): Finding[] {
   if (order < 0)
     findings.push({
       code: 'counters-went-back',
-      message: `TPM counters: (${now.resetCount}, ${now.restartCount}) after (${before.resetCount}, ${before.restartCount})`,
+      message: `TPM counters: (${now.resetCount}, ${now.restartCount}), expected (${before.resetCount}, ${before.restartCount}) as before, or higher`,
     });
   if (order === 0 && now.clock < before.clock)
     findings.push({
       code: 'clock-went-back',
-      message: `TPM clock: ${now.clock} ms after ${before.clock} ms`,
+      message: `TPM clock: ${now.clock} ms, expected ${before.clock} ms as before, or more`,
     });
   if (now.firmwareVersion !== before.firmwareVersion)
     findings.push({
       code: 'firmware-version-changed',
-      message: `TPM firmware: 0x${now.firmwareVersion.toString(16)}, before 0x${before.firmwareVersion.toString(16)}`,
+      message: `TPM firmware: version 0x${now.firmwareVersion.toString(16)}, expected 0x${before.firmwareVersion.toString(16)} as before`,
     });
   return findings;
 }
