@@ -1,6 +1,7 @@
 import { fromHex } from '../../core/bytes.ts';
+import { Problem } from '../problems.ts';
 import type { SubmittedEvidence } from '../services/submitted-evidence.ts';
-import { decodeBase64, type EvidenceBody } from './wire.ts';
+import { decodeBase64, type EvidenceBody, MAX_EVENT_LOG_BYTES } from './wire.ts';
 
 /** @throws {Problem} `request-invalid`, naming the field */
 export function decodeEvidence(body: EvidenceBody): SubmittedEvidence {
@@ -12,7 +13,15 @@ export function decodeEvidence(body: EvidenceBody): SubmittedEvidence {
       attest: decodeBase64('attest', body.attest),
       signature: decodeBase64('signature', body.signature),
       pcrs: new Map([['sha256', new Map(pcrs)]]),
-      ...(body.eventLog !== undefined && { eventLog: decodeBase64('eventLog', body.eventLog) }),
+      ...(body.eventLog !== undefined && { eventLog: decodeEventLog(body.eventLog) }),
     },
   };
+}
+
+function decodeEventLog(text: string): Uint8Array {
+  if (text.length === 0 || text.length > Math.ceil(MAX_EVENT_LOG_BYTES / 3) * 4)
+    throw new Problem('request-invalid', `body.eventLog: expected 1 to ${MAX_EVENT_LOG_BYTES} bytes`, {
+      members: { field: 'eventLog' },
+    });
+  return decodeBase64('eventLog', text);
 }

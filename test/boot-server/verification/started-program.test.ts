@@ -53,10 +53,13 @@ test.each([
     });
     await world.list(node);
 
-    expect(threadsOf(server.pid), 'at rest').not.toContain('verification');
+    const atRest = threadsOf(server.pid);
+    const [{ nice } = { nice: Number.NaN }] = atRest;
+    expect(atRest.map(({ name }) => name)).not.toContain('verification');
     expect((await node.enrol()).json).toMatchObject({ state: 'enrolled' });
     expect((await node.attest()).json).toMatchObject({ verdict: 'accept' });
-    expect(threadsOf(server.pid).filter((name) => name === 'verification')).toHaveLength(1);
+    const deciding = threadsOf(server.pid).filter(({ name }) => name === 'verification');
+    expect(deciding).toEqual([{ name: 'verification', nice: nice + 10 }]);
     node.close();
     await server.stop();
   } finally {
@@ -65,8 +68,10 @@ test.each([
   }
 });
 
-function threadsOf(pid: number): string[] {
-  return readdirSync(`/proc/${pid}/task`).map((id) =>
-    readFileSync(`/proc/${pid}/task/${id}/comm`, 'latin1').trim(),
-  );
+/** Names and priorities, the main thread first (proc(5), fields 2 and 19). */
+function threadsOf(pid: number): { name: string; nice: number }[] {
+  return readdirSync(`/proc/${pid}/task`).map((id) => {
+    const [head = '', tail = ''] = readFileSync(`/proc/${pid}/task/${id}/stat`, 'latin1').split(') ');
+    return { name: head.split('(')[1] ?? '', nice: Number(tail.split(' ')[16]) };
+  });
 }

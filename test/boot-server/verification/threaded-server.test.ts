@@ -20,3 +20,11 @@ test('what was changed on the way is refused for the same reason as on the event
   expect(answer.status).toBe(403);
   expect(reasonsOf(answer)).toEqual(['pcr14-not-zero']);
 });
+
+test.each([0, 512 * 1024 + 1])('an event log of %i bytes is turned away undecided', async (byteLength) => {
+  const node = await world.enrolledNode();
+  const evidence = await node.evidence(await node.challenge(), 'boot');
+  const answer = await node.submit({ ...evidence, eventLog: Buffer.alloc(byteLength).toString('base64') });
+  expect([answer.status, answer.json.code, answer.json.field]).toEqual([400, 'request-invalid', 'eventLog']);
+  expect((await node.submit(evidence)).status, 'its challenge is still good').toBe(200);
+});
