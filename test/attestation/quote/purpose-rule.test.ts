@@ -63,6 +63,15 @@ describe('PCR 14 and the purpose of evidence', () => {
     ]);
   });
 
+  // Reset through its GPIO, a TPM takes whatever is extended: the values tell nothing, the count of resets does.
+  it('Q59 refuses running evidence after the TPM alone was reset and every PCR was extended again', () => {
+    const clockInfo = { clock: 5n, resetCount: 8, restartCount: 0, safe: true };
+    const replayed = new Map([...pcrs, [14, granted]] as const);
+    const untrustedEvidence = sealEvidence({ log: BOOT_LOG, pcrs: replayed, changes: { clockInfo } });
+    const verdict = verifyEvidence(validInput({ untrustedEvidence, purpose: 'health', session }));
+    expect(codesOf(verdict)).toEqual(['session-mismatch']);
+  });
+
   it('P2 refuses running evidence that belongs to no session', () => {
     expect(codesOf(verdictFor('health', granted, null))).toEqual(['session-missing']);
   });
