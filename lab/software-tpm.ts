@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -121,15 +121,16 @@ async function start(
 ): Promise<RunningTpm> {
   rmSync(controlSocket, { force: true });
   const all = ['socket', '--tpm2', '--tpmstate', `dir=${tpm.stateFolder}`, ...args];
-  const child = cleanup.ownChild(spawn('swtpm', all, { stdio: ['ignore', 'ignore', 'pipe'] }));
-  let complaint = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (complaint += text));
+  // A file, no pipe: it says a line for each client, and would wait for a reader that is busy itself.
+  const log = openSync(join(tpm.stateFolder, 'swtpm.log'), 'w+');
+  const child = cleanup.ownChild(spawn('swtpm', all, { stdio: ['ignore', 'ignore', log] }));
   const ended = endOf(child);
   for (let tries = 0; !existsSync(controlSocket); tries += 1) {
     if (child.exitCode !== null || child.pid === undefined || tries > START_SECONDS * 50)
-      throw new LabError('tpm-failed', `swtpm does not start: ${complaint.trim()}`);
+      throw new LabError('tpm-failed', `swtpm does not start: see ${join(tpm.stateFolder, 'swtpm.log')}`);
     await delay(20);
   }
+  closeSync(log);
   const stop = async (): Promise<void> => {
     child.kill('SIGTERM');
     await ended;
