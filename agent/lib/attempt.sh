@@ -38,9 +38,10 @@ attempt_count_wait() {
   attempt_failures=0 attempt_delay=$(jittered "$retry_max_seconds")
 }
 
-# From here on every way out leads through the poison (handover.sh), and a signal is a way out.
+# guard_exit LAST: from here on every way out leads through LAST, and a signal is a way out. For a boot that
+# is the poison (handover.sh).
 guard_exit() {
-  attempt_process=
+  attempt_process='' guard_last=$1
   trap leave EXIT
   trap 'exit 129' HUP
   trap 'exit 130' INT
@@ -51,6 +52,6 @@ leave() {
   leave_status=$?
   trap '' HUP INT TERM
   [ -z "$attempt_process" ] || kill "$attempt_process" 2>/dev/null
-  handover_poison || mark poison-failed
+  "$guard_last" || mark poison-failed
   exit "$leave_status"
 }

@@ -23,10 +23,16 @@ plain() {
 EXIT_STOP=20
 EXIT_AGAIN=21
 EXIT_WAIT=22
+EXIT_REFUSED=23
+EXIT_NO_TPM=24
 
 # stop CODE WORDS...: trying again would give the same answer.
 stop() {
-  end_attempt stop "$EXIT_STOP" "$@"
+  case $1 in
+    evidence-refused | node-revoked | node-rejected | ak-unknown) end_attempt stop "$EXIT_REFUSED" "$@" ;;
+    tpm-missing) end_attempt stop "$EXIT_NO_TPM" "$@" ;;
+    *) end_attempt stop "$EXIT_STOP" "$@" ;;
+  esac
 }
 
 # again CODE WORDS...: the network or the server may do better in a while.
@@ -39,10 +45,12 @@ await() {
   end_attempt wait "$EXIT_WAIT" "$@"
 }
 
+# What ended it is left for whoever asked, in a line for a program and one for a person.
 end_attempt() {
   ending=$1 ending_status=$2 ending_code=$3
   shift 3
   mark "$ending" "code=$ending_code"
   say "$*"
+  printf '%s\n%s\n' "$ending_code" "$(plain "$*")" 2>/dev/null >"$BOOTWARD_RUN/ending"
   exit "$ending_status"
 }

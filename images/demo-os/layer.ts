@@ -1,14 +1,15 @@
 import { join } from 'node:path';
 import { concatBytes, utf8Bytes } from '../../src/core/bytes.ts';
 import { type CpioEntry, writeCpio } from '../../src/signing/efi/cpio.ts';
-import { filesBelow, sourceFile } from '../layer.ts';
+import { sourceFile } from '../layer.ts';
+import { agentPrograms } from '../stage0/agent-layer.ts';
 
 /** The demo OS: an /init of its own, and the agent beside it, as a real system would have it. */
 export function demoOsLayer(agentFolder: string): CpioEntry[] {
   return [
     sourceFile(join(import.meta.dirname, 'init'), 'init'),
     sourceFile(join(import.meta.dirname, 'second-grant'), 'usr/lib/bootward-demo/second-grant'),
-    ...filesBelow(agentFolder, 'usr/lib/bootward'),
+    ...agentPrograms(agentFolder),
   ];
 }
 

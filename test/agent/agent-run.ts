@@ -32,6 +32,8 @@ export interface AgentRun {
 
 export interface StartedAgent {
   console(): string;
+  /** At the terminal, if it has one; the line end is not added. */
+  type(text: string): void;
   signal(signal: NodeJS.Signals): void;
   ended: Promise<AgentRun>;
 }
@@ -55,32 +57,54 @@ export function bakeSettings(settings: AgentSettings): void {
   writeFileSync(join(etc, 'root.json'), settings.tufRoot);
 }
 
-export function startAgent(
-  on: { folder: string; tcti: string; shell?: readonly string[]; eventLog?: string },
-  ...command: string[]
-): StartedAgent {
+export interface AgentPlace {
+  folder: string;
+  tcti: string;
+  shell?: readonly string[];
+  eventLog?: string;
+  /** Standard input and the console are a terminal, as in stage-0; there is no standard output then. */
+  terminal?: boolean;
+  /** Instead of the one in this checkout. */
+  program?: string;
+  /** Instead of the folder's own settings. */
+  etc?: string;
+}
+
+export function startAgent(on: AgentPlace, ...command: string[]): StartedAgent {
   const run = join(on.folder, 'run');
   rmSync(run, { recursive: true, force: true });
-  const [shell = 'dash', ...shellArguments] = on.shell ?? ['dash'];
-  const agent = spawn(shell, [...shellArguments, AGENT, ...command], {
+  const plain = [...(on.shell ?? ['dash']), on.program ?? AGENT, ...command];
+  const [program = '', ...words] =
+    on.terminal === true ? ['script', '-qec', plain.join(' '), '/dev/null'] : plain;
+  const agent = spawn(program, words, {
     env: {
       PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
-      BOOTWARD_ETC: join(on.folder, 'etc'),
+      BOOTWARD_ETC: on.etc ?? join(on.folder, 'etc'),
       BOOTWARD_RUN: run,
       BOOTWARD_EVENT_LOG: on.eventLog ?? join(on.folder, 'no-event-log'),
+      BOOTWARD_TOKEN: join(on.folder, 'token'),
+      BOOTWARD_NOTE: join(on.folder, 'boot.json'),
       TPM2TOOLS_TCTI: on.tcti,
     },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [on.terminal === true ? 'pipe' : 'ignore', 'pipe', 'pipe'],
   });
   let stdout = '';
   let text = '';
-  agent.stdout.on('data', (chunk) => (stdout += chunk));
-  agent.stderr.on('data', (chunk) => (text += chunk));
+  agent.stdout?.on('data', (chunk) => {
+    if (on.terminal === true) text += String(chunk).replaceAll('\r\n', '\n');
+    else stdout += chunk;
+  });
+  agent.stderr?.on('data', (chunk) => (text += chunk));
   const ended = new Promise<AgentRun>((resolve, reject) => {
     agent.on('error', reject);
     agent.on('close', (status) => resolve({ status, stdout, console: text, ...readMarks(text) }));
   });
-  return { console: () => text, signal: (signal) => void agent.kill(signal), ended };
+  return {
+    console: () => text,
+    type: (typed) => void agent.stdin?.write(typed),
+    signal: (signal) => void agent.kill(signal),
+    ended,
+  };
 }
 
 function readMarks(text: string): Pick<AgentRun, 'marks' | 'stopCode'> {

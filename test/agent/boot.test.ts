@@ -141,7 +141,7 @@ describe('what is not a boot', () => {
     [[]],
     [['boot', '--fast']],
     [['boot', '--hand', 'print']],
-    [['attest', '--purpose', 'health']],
+    [['fingerprint', '--every']],
     [['shell']],
   ])('does nothing for the words %s', async (command) => {
     const outcome = await lab.run({ command });

@@ -183,8 +183,7 @@ describe('the connection is to the one server', () => {
   });
 
   it('refuses a certificate for another name', async () => {
-    const { server, world } = await lab.start();
-    await server.close();
+    const { world } = await lab.run();
     const other = await startScriptedServer(world, lab.tls);
     const outcome = await refusalOf({ settings: { serverUrl: other.url.replace('127.0.0.1', 'localhost') } });
     await other.close();

@@ -48,7 +48,7 @@ describe('a machine that nobody listed', () => {
   it('P1 gets no second grant from the running system, and keeps its PCR 14', async () => {
     const before = machine.tpm.pcr(14);
     const run = await machine.run('attest', '--purpose', 'boot');
-    expect(run).toMatchObject({ status: 20, stopCode: 'evidence-refused' });
+    expect(run).toMatchObject({ status: 23, stopCode: 'evidence-refused' });
     expect(codesOf(run, 'reason')).toEqual(['pcr14-not-zero']);
     expect(machine.tpm.pcr(14)).toBe(before);
   });
@@ -90,7 +90,7 @@ describe('a machine that nobody listed', () => {
     machine.powerOn();
     machine.tpm.extend(11, 'a'.repeat(64));
     const run = await machine.run(...BOOT);
-    expect(run).toMatchObject({ status: 20, stopCode: 'evidence-refused' });
+    expect(run).toMatchObject({ status: 23, stopCode: 'evidence-refused' });
     expect(codesOf(run, 'reason')).toEqual(['stage0-not-listed']);
     expect(run.console).toContain('PCR 11');
     expect(machine.tpm.pcr(14)).toBe(POISONED);
@@ -120,7 +120,7 @@ describe('a machine that nobody listed', () => {
     await lab.admin('nodes', 'revoke', node?.id ?? '');
     machine.powerOn();
     const run = await machine.run(...BOOT);
-    expect(run).toMatchObject({ status: 20, stopCode: 'node-revoked' });
+    expect(run).toMatchObject({ status: 23, stopCode: 'node-revoked' });
     expect(machine.tpm.pcr(14)).toBe(POISONED);
   });
 });
@@ -159,7 +159,7 @@ describe('a machine that is turned away', () => {
     await lab.admin('nodes', 'reject', /n-[0-9a-f]{20}/.exec(agent.console())?.[0] ?? '');
     expect(await agent.ended).toMatchObject({ status: 20, stopCode: 'enrolment-rejected' });
     stranger.powerOn();
-    expect(await stranger.run(...BOOT)).toMatchObject({ status: 20, stopCode: 'node-rejected' });
+    expect(await stranger.run(...BOOT)).toMatchObject({ status: 23, stopCode: 'node-rejected' });
     expect(stranger.tpm.pcr(14)).toBe(POISONED);
   });
 });

@@ -34,6 +34,13 @@ export interface Scenario {
   settings?: Partial<AgentSettings>;
   command?: readonly string[];
   shell?: readonly string[];
+  terminal?: boolean;
+  /** An installed agent, and its settings. */
+  installed?: { program: string; etc: string };
+  /** Instead of the TPM that there is. */
+  tcti?: string;
+  /** After the settings were written. */
+  bake?: () => void;
   /** After power on, before the agent starts. */
   prepare?: (tpm: HostTpm) => void;
 }
@@ -75,9 +82,18 @@ export async function openScriptedLab(): Promise<ScriptedLab> {
       ...{ folder, serverUrl: server.url, serverCa: server.ca, tufRoot: world.root },
       ...scenario.settings,
     });
+    scenario.bake?.();
     const command = scenario.command ?? ['boot', '--handover', 'print'];
     const shell = scenario.shell ?? ['dash'];
-    return { agent: startAgent({ folder, tcti: tpm.tcti, shell }, ...command), server, world };
+    const { terminal = false, installed } = scenario;
+    const place = {
+      folder,
+      tcti: scenario.tcti ?? tpm.tcti,
+      shell,
+      terminal,
+      ...installed,
+    };
+    return { agent: startAgent(place, ...command), server, world };
   }
 
   return {

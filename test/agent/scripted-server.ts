@@ -6,6 +6,13 @@ import { issueAuthority, issueServerCertificate } from '../../src/boot-server/tl
 import { sha256, toBase64Url, toHex } from '../../src/core/bytes.ts';
 import type { JsonObject } from '../../src/core/strict-json.ts';
 import { signJws } from '../../src/signing/jws.ts';
+import {
+  type Answer,
+  createScriptedEnrolment,
+  type EnrolmentLies,
+  problem,
+  type ScriptedEnrolment,
+} from './scripted-enrolment.ts';
 import type { SignedWorld } from './signed-world.ts';
 
 /** What a server taken over can change: each field replaces one honest answer. */
@@ -13,6 +20,12 @@ export interface Lies {
   challenge?: (payload: JsonObject) => JsonObject | Promise<string>;
   tuf?: (file: string) => Uint8Array | undefined;
   release?: (release: JsonObject) => JsonObject;
+  /** Instead of a challenge: a problem. */
+  refuseChallenge?: (asked: JsonObject) => Answer | undefined;
+  /** Instead of a verdict: a problem, or another verdict. */
+  verdict?: (honest: JsonObject) => Answer;
+  /** Nodes are known only once they enrol here; without this every node is. */
+  enrolment?: EnrolmentLies;
   artifact?: (
     response: ServerResponse,
     sha256: string,
@@ -29,6 +42,9 @@ export interface ScriptedServer {
   /** `GET /v1/tuf/timestamp.json` and so on, in the order of arrival. */
   readonly requests: string[];
   readonly evidence: JsonObject[];
+  /** Bodies of `POST /v1/enrolments` and of the activations. */
+  readonly enrolments: JsonObject[];
+  readonly activations: JsonObject[];
   lies: Lies;
   close(): Promise<void>;
 }
@@ -59,7 +75,7 @@ async function issueFor(authority: { key: KeyObject; certificate: string }): Pro
 }
 
 /**
- * Speaks docs/protocol.md to a node that it takes for enrolled, and believes everything: it stands for a
+ * Speaks docs/protocol.md to a node that it takes for enrolled unless told, and believes everything: it stands for a
  * boot server in an attacker's hands, who has its TLS key and its grant key, and no release key.
  */
 export async function startScriptedServer(
@@ -77,11 +93,14 @@ export async function startScriptedServer(
     key: toHex(sha256(spki)),
     requests: [] as string[],
     evidence: [] as JsonObject[],
+    enrolments: [] as JsonObject[],
+    activations: [] as JsonObject[],
     lies: {} as Lies,
   };
+  const enrolment = createScriptedEnrolment(() => scripted.lies.enrolment ?? {});
   server.on('request', (request, response) => {
     scripted.requests.push(`${request.method} ${request.url}`);
-    answer(world, scripted, request, response).catch(() => response.destroy());
+    answer({ world, on: scripted, enrolment }, request, response).catch(() => response.destroy());
   });
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   return Object.assign(scripted, {
@@ -94,12 +113,14 @@ export async function startScriptedServer(
   });
 }
 
-async function answer(
-  world: SignedWorld,
-  on: Omit<ScriptedServer, 'url' | 'close'>,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
+interface Play {
+  world: SignedWorld;
+  on: Omit<ScriptedServer, 'url' | 'close'>;
+  enrolment: ScriptedEnrolment;
+}
+
+async function answer(play: Play, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { world, on } = play;
   if (on.lies.any?.(request, response)) return;
   const [, name = ''] = /\/([^/]*)$/.exec(request.url ?? '') ?? [];
   switch (`${request.method} ${request.url?.slice(0, request.url.lastIndexOf('/'))}`) {
@@ -110,17 +131,47 @@ async function answer(
       return answerFile(response, world.artifacts.get(name), request.headers.range);
   }
   const body = JSON.parse((await readBody(request)) || '{}') as JsonObject;
-  switch (`${request.method} ${request.url}`) {
-    case 'POST /v1/challenges':
-      return answerJson(response, { challenge: await makeChallenge(world, on, body) });
-    case 'POST /v1/evidence':
+  const said = await answerCall(play, `${request.method} ${request.url}`, body);
+  if (said === undefined) return answerFile(response, undefined);
+  answerJson(response, said);
+}
+
+async function answerCall(
+  { world, on, enrolment }: Play,
+  call: string,
+  body: JsonObject,
+): Promise<Answer | undefined> {
+  const challengeFor = async (asked: JsonObject) => makeChallenge(world, on, asked);
+  switch (call) {
+    case 'POST /v1/challenges': {
+      const refusal = on.lies.refuseChallenge?.(body);
+      if (refusal !== undefined) return refusal;
+      if (on.lies.enrolment !== undefined && !enrolment.known.has(String(body.akName)))
+        return problem(404, 'ak-unknown', 'enrol first');
+      return { status: 200, body: { challenge: await challengeFor(body) } };
+    }
+    case 'POST /v1/evidence': {
       on.evidence.push(body);
-      return answerJson(response, verdict(world, on.lies));
+      const honest = verdict(world, on.lies, purposeOf(body));
+      return on.lies.verdict?.(honest) ?? { status: 200, body: honest };
+    }
+    case 'POST /v1/enrolments':
+      on.enrolments.push(body);
+      return enrolment.begin(body, (akName) => challengeFor({ akName, purpose: 'enrol' }));
+    case 'POST /v1/enrolments/enrolment-1/activation':
+      on.activations.push(body);
+      return enrolment.activate(body);
+    case 'GET /v1/enrolments/enrolment-1':
+      return enrolment.state();
     case 'DELETE /v1/grant':
-      response.writeHead(204).end();
-      return;
+      return { status: 204, body: {} };
   }
-  answerFile(response, undefined);
+  return undefined;
+}
+
+function purposeOf(evidence: JsonObject): unknown {
+  const claims = JSON.parse(Buffer.from(String(evidence.claims), 'base64').toString()) as JsonObject;
+  return claims.purpose;
 }
 
 async function makeChallenge(
@@ -149,13 +200,13 @@ export async function signChallenge(world: SignedWorld, payload: JsonObject): Pr
   return signJws({ key, keyId, typ: 'bootward-challenge+jwt', payload });
 }
 
-function verdict(world: SignedWorld, lies: Lies): JsonObject {
+function verdict(world: SignedWorld, lies: Lies, purpose: unknown): JsonObject {
   const release = { ...world.release };
+  const facts = { identity: 'certified', admission: 'listed', state: 'measured' };
+  const accepted = { verdict: 'accept', reasons: [], notes: [], facts };
+  if (purpose !== 'boot') return { ...accepted, nextWithinSeconds: 3600 };
   return {
-    verdict: 'accept',
-    reasons: [],
-    notes: [],
-    facts: { identity: 'certified', admission: 'listed', state: 'measured' },
+    ...accepted,
     release: lies.release ? lies.release(release) : release,
     grant: 'e30.e30.AA',
   };
@@ -163,14 +214,7 @@ function verdict(world: SignedWorld, lies: Lies): JsonObject {
 
 export function answerFile(response: ServerResponse, bytes: Uint8Array | undefined, range?: string): void {
   if (bytes === undefined) {
-    const problem = {
-      type: 'about:blank',
-      title: 'Not here',
-      status: 404,
-      code: 'not-found',
-      detail: 'no such file',
-    };
-    response.writeHead(404, { 'content-type': 'application/problem+json' }).end(JSON.stringify(problem));
+    answerJson(response, problem(404, 'not-found', 'no such file'));
     return;
   }
   const from = Number(/^bytes=(\d+)-$/.exec(range ?? '')?.[1] ?? 0);
@@ -178,8 +222,9 @@ export function answerFile(response: ServerResponse, bytes: Uint8Array | undefin
   response.writeHead(range === undefined ? 200 : 206, { 'content-length': rest.length }).end(rest);
 }
 
-function answerJson(response: ServerResponse, body: JsonObject): void {
-  response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+function answerJson(response: ServerResponse, { status, body }: Answer): void {
+  const type = status < 300 ? 'application/json' : 'application/problem+json';
+  response.writeHead(status, { 'content-type': type }).end(status === 204 ? undefined : JSON.stringify(body));
 }
 
 async function readBody(request: IncomingMessage): Promise<string> {
