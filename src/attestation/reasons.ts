@@ -392,7 +392,7 @@ export const REASONS = {
   ),
   'ek-revocation-unknown': refuse(
     'Policy asks for a current CRL of every CA in the chain, and there is none of one of them.',
-    'Put current CRLs of the named CA into a folder of `tpmVendors`, or have policy not require them.',
+    'Add the current CRL of the named CA with `boot-admin trust-anchors add`, or do not require it.',
   ),
   'ek-trust-anchors-missing': refuse(
     'No TPM manufacturer is accepted: the list of trust anchors is empty.',
@@ -404,11 +404,11 @@ export const REASONS = {
   ),
   'ek-crl-missing': note(
     'There is no complete CRL of a CA in the chain: what it revoked is not known.',
-    'Nothing; to know of revocations, put the CRL of that CA into a folder of `tpmVendors`.',
+    'Nothing; to know of revocations, add the CRL of that CA with `boot-admin trust-anchors add`.',
   ),
   'ek-crl-expired': note(
     'The CRL of a CA in the chain is past its nextUpdate: later revocations are not known.',
-    'Fetch the current CRL of that CA and put it into a folder of `tpmVendors`.',
+    'Fetch the current CRL of that CA and add it with `boot-admin trust-anchors add`.',
   ),
   'ek-certificate-no-tpm-model': note(
     'The EK certificate does not name manufacturer, model and version of the TPM.',

@@ -7,7 +7,11 @@ import { parseSha1EventLog } from '../tpm/sha1-event-log.ts';
 const LIMITS: EventLogLimits = { maxBytes: 32 * 1024 * 1024, maxEvents: 262_144 };
 const USUAL_BANK = 'sha256';
 
-/** A log in either format: to look into, so also what the verifier takes for no evidence. @throws {TpmFormatError} */
+/**
+ * A log in either format: to look into, so also what the verifier takes for no evidence.
+ *
+ * @throws {TpmFormatError}
+ */
 export async function readEventLog(chunks: AsyncIterable<Uint8Array>): Promise<EventLog> {
   return parseAnyLog(await readBounded(chunks));
 }

@@ -5,8 +5,8 @@ import { contentOf, type Measured, measuredIn, nameOf, readLog } from './measure
 
 /**
  * The first event of a PCR that is not the predicted one, in words: "EV_EFI_BOOT_SERVICES_APPLICATION
- * (event 3): digest 12ab... (said to be ...), expected digest 98cd...". Undefined when the log is not readable, or when it
- * extends exactly these digests.
+ * (event 3): digest 12ab... (said to be ...), expected digest 98cd...". Undefined when the log is not readable,
+ * or when it extends exactly these digests.
  */
 export function differingEvent(given: {
   untrustedLog: Uint8Array;
