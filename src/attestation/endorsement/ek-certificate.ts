@@ -9,7 +9,7 @@ import { unwrapNvCertificate } from '../quote/nv-certificate.ts';
 import { type Finding, Refusal } from '../reasons.ts';
 import { type Certificate, parseCertificate } from '../x509/x509.ts';
 import { type EkPathOptions, findPath } from './ek-path.ts';
-import { verifyLeafExtensions } from './ek-path-rules.ts';
+import { EK_CERTIFICATE_PURPOSE, verifyLeafExtensions } from './ek-path-rules.ts';
 
 export interface VerifiedEk {
   /** Hex SHA-256 of the EK's SubjectPublicKeyInfo: the identity. */
@@ -27,8 +27,7 @@ export interface VerifiedEk {
   chainSubjects: string[];
 }
 
-/** TCG EK Credential Profile 2.5: tcg-kp-EKCertificate and the attributes in subjectAltName (3.1.2). */
-const EK_CERTIFICATE_PURPOSE = '2.23.133.8.1';
+/** TCG EK Credential Profile 2.5: the attributes in subjectAltName (3.1.2). */
 const TPM_MANUFACTURER = '2.23.133.2.1';
 const TPM_MODEL = '2.23.133.2.2';
 const TPM_VERSION = '2.23.133.2.3';

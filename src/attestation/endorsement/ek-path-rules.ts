@@ -15,6 +15,8 @@ export interface EkPathOptions {
   acceptExpiredIssuers?: boolean;
   /** Refuse where there is no complete and current CRL; otherwise that is a note. */
   requireRevocationLists?: boolean;
+  /** What CAs must certify for where they say what; endorsement keys unless told. */
+  caPurpose?: string;
 }
 
 /** Policies (2.5.29.32) constrain nothing unless somebody requires one (RFC 5280, section 6.1.1), and we do not. */
@@ -28,6 +30,10 @@ const UNDERSTOOD_EXTENSIONS: readonly string[] = [
 ];
 /** policyConstraints can require a policy, so it is never passed over, critical or not. */
 const POLICY_CONSTRAINTS = '2.5.29.36';
+
+/** TCG EK Credential Profile 2.5, section 3: tcg-kp-EKCertificate. */
+export const EK_CERTIFICATE_PURPOSE = '2.23.133.8.1';
+const ANY_PURPOSE = '2.5.29.37.0';
 
 /** What needs no other certificate. @throws {Refusal} `ek-certificate-extension` */
 export function verifyLeafExtensions(leaf: Certificate): void {
@@ -128,12 +134,23 @@ function verifyAuthority(issuer: Certificate, below: number, options: EkPathOpti
   if (pathLength !== undefined && below > pathLength)
     throw untrusted(`its path length allows ${pathLength} CAs below it, there are ${below}`);
   if (issuer.keyUsage?.keyCertSign === false) throw untrusted('it may not sign certificates');
+  if (!isForPurpose(issuer, options.caPurpose ?? EK_CERTIFICATE_PURPOSE))
+    throw untrusted('it is a CA for other purposes than endorsement keys');
   if (options.nowMs < issuer.notBeforeMs)
     throw untrusted(
       `valid from ${new Date(issuer.notBeforeMs).toISOString()}, it is ${new Date(options.nowMs).toISOString()}`,
     );
   if (options.nowMs > issuer.notAfterMs && options.acceptExpiredIssuers !== true)
     throw untrusted(`expired on ${new Date(issuer.notAfterMs).toISOString()}`);
+}
+
+/**
+ * A CA that names purposes certifies for no other. RFC 5280 leaves that open (section 4.2.1.12); no CA of a TPM
+ * manufacturer that we know needs it otherwise, and their roots may have CAs for other things below them.
+ */
+function isForPurpose({ extendedKeyUsages }: Certificate, purpose: string): boolean {
+  if (extendedKeyUsages === undefined) return true;
+  return extendedKeyUsages.includes(purpose) || extendedKeyUsages.includes(ANY_PURPOSE);
 }
 
 /** Section 6.1.3 (b) and (c): of the leaf, and of everything between but self-issued CAs. */

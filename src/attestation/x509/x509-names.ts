@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { toHex } from '../../core/bytes.ts';
 import {
   childrenOf,
@@ -91,12 +92,12 @@ function readAttribute(element: DerElement): NameAttribute & { canonical: string
   return { oid, value: text ?? `#${toHex(content.whole)}`, canonical: `${oid}=${compared}` };
 }
 
-/** The string types of DirectoryString and IA5String; `undefined` for what is no text. */
+/** The string types of DirectoryString and IA5String; `undefined` for what is no text: it is compared as bytes. */
 function textOf({ tag, content }: DerElement): string | undefined {
   const bytes = Buffer.from(content);
   switch (tag) {
     case 0x0c:
-      return bytes.toString('utf8');
+      return isUtf8(bytes) ? bytes.toString('utf8') : undefined;
     case 0x13:
     case 0x14:
     case 0x16:

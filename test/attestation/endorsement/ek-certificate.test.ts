@@ -104,6 +104,8 @@ describe('EK certificates', () => {
 
   it.each<[string, CertificateOptions, CertificateOptions]>([
     ['an issuer that may not sign certificates', {}, { keyUsage: KeyUsageFlags.digitalSignature }],
+    ['an issuer for other purposes', {}, { extendedKeyUsages: ['1.3.6.1.5.5.7.3.1'] }],
+    ['a root for other purposes', { extendedKeyUsages: ['2.23.133.8.3'] }, {}],
     ['a path longer than its root allows', { pathLength: 0 }, {}],
     ['an expired issuer', {}, { notAfter: new Date('2021-01-01T00:00:00Z') }],
     ['an issuer that is not valid yet', {}, { notBefore: new Date('2030-01-01T00:00:00Z') }],
@@ -112,6 +114,17 @@ describe('EK certificates', () => {
     const below = await createAuthority('Own intermediate', own, intermediateOptions);
     expect(await codeUnder([below, own])).toBe('ek-certificate-untrusted');
   });
+
+  it.each(['2.23.133.8.1', '2.5.29.37.0'])(
+    'are accepted under CAs whose purposes include %s',
+    async (purpose) => {
+      const options = { extendedKeyUsages: ['1.3.6.1.5.5.7.3.1', purpose] };
+      const own = await createAuthority('Own root', undefined, options);
+      expect(await codeUnder([await createAuthority('Own intermediate', own, options), own])).toBe(
+        'accepted',
+      );
+    },
+  );
 
   it('E4 are refused under a longer path than any manufacturer has', async () => {
     const hierarchy = [await createAuthority('CA 0')];

@@ -17,6 +17,8 @@ import { CORPORA } from '../../corpora.ts';
  * (`judge`, below): no host name, no TLS purpose.
  */
 const FILE = `${CORPORA}/C2SP/x509-limbo/limbo-2023-12-02.json`;
+/** These are CAs of web servers, and many of them say so. */
+const SERVER_AUTHENTICATION = '1.3.6.1.5.5.7.3.1';
 /** When the file was made: for the cases that name no time. */
 const MADE_MS = Date.UTC(2023, 11, 2);
 
@@ -115,7 +117,7 @@ function judge(test: Case): 'SUCCESS' | 'FAILURE' {
     verifyLeafExtensions(leaf);
     if (nowMs < leaf.notBeforeMs || nowMs > leaf.notAfterMs) return 'FAILURE';
     if (leaf.basicConstraints?.ca === true || leaf.keyUsage?.keyCertSign === true) return 'FAILURE';
-    findPath(leaf, { anchors, nowMs });
+    findPath(leaf, { anchors, nowMs, caPurpose: SERVER_AUTHENTICATION });
     return 'SUCCESS';
   } catch (cause) {
     expect(cause).toBeInstanceOf(Error);

@@ -132,6 +132,11 @@ describe('names and extensions', () => {
     expect(new Set(canonical).size).toBe(1);
     expect(readName(commonName('1e', '00450041')).attributes).toEqual([{ oid: '2.5.4.3', value: 'EA' }]);
     expect(readName(commonName('04', 'ff')).attributes).toEqual([{ oid: '2.5.4.3', value: '#0401ff' }]);
+    // Not UTF-8: both would decode to the same replacement character, and are two names.
+    expect(readName(commonName('0c', 'ff')).attributes).toEqual([{ oid: '2.5.4.3', value: '#0c01ff' }]);
+    expect(readName(commonName('0c', 'fe')).canonical).not.toEqual(
+      readName(commonName('0c', 'ff')).canonical,
+    );
     expect(() => readName(commonName('1e', '004500'))).toThrow(INVALID);
   });
 
