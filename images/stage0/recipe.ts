@@ -46,8 +46,8 @@ export const ABSENT_LIBRARIES: readonly AbsentLibrary[] = [
 export const KERNEL_MODULES = [
   ...['virtio_pci', 'virtio_net', 'virtio-rng', 'efivarfs', 'i6300esb'],
   ...['e1000e', 'igb', 'igc', 'r8169', 'realtek', 'tg3'],
-  // where an enrolment token may come from
-  ...['qemu_fw_cfg', 'dmi-sysfs'],
+  // where an enrolment token may come from; SMBIOS needs none
+  'qemu_fw_cfg',
 ] as const;
 
 export const EMPTY_FOLDERS = [
