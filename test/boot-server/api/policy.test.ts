@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { asciiBytes, concatBytes, EMPTY } from '../../../src/core/bytes.ts';
 import { authenticodeSha256 } from '../../../src/signing/efi/authenticode.ts';
 import { parsePe } from '../../../src/signing/efi/pe.ts';
+import { EVENT_TYPE } from '../../../src/tpm/event-types.ts';
+import { writeEvent } from '../../attestation/event-log/event-log-writer.ts';
 import { PublishedServer, reasonsOf } from './published-server.ts';
 import { logOfStage0 } from './stage0-log.ts';
 import type { VirtualNode } from './virtual-node.ts';
@@ -43,6 +45,32 @@ describe('by default', () => {
     expect(answer.status).toBe(403);
     expect(reasonsOf(answer)).toEqual(['attest-malformed']);
   });
+
+  test('Q58 a quote over the PCRs of firmware only is refused', async () => {
+    const onlyFirmware = (pcrs: Map<number, Uint8Array>) => {
+      for (const pcr of [...pcrs.keys()]) if (pcr > 7) pcrs.delete(pcr);
+    };
+    const answer = await node.attest({ pcrs: onlyFirmware });
+    expect(answer.status).toBe(403);
+    expect(reasonsOf(answer)).toEqual(['selection-incomplete']);
+  });
+
+  test.each([
+    [4, 'stage0-not-listed'],
+    [11, 'stage0-not-listed'],
+    [12, 'pcr-mismatch'],
+    [13, 'pcr-mismatch'],
+  ])(
+    'Q58 P12 what an attacker starts or hands in beside stage-0, in PCR %d, is refused with its honest log',
+    async (pcr, code) => {
+      const type = pcr === 4 ? EVENT_TYPE.EV_EFI_BOOT_SERVICES_APPLICATION : 0x0d;
+      const event = writeEvent({ pcr, type, data: asciiBytes('initrd of the attacker') });
+      const answer = await attestWith(concatBytes(node.eventLog, event));
+      expect(answer.status).toBe(403);
+      expect(reasonsOf(answer)).toEqual([code]);
+      expect((await node.attest()).status, 'its twin').toBe(200);
+    },
+  );
 
   test('a quote over fewer PCRs than the challenge asked for is refused', async () => {
     const answer = await node.attest({ pcrs: (pcrs) => pcrs.delete(11) });
