@@ -32,7 +32,15 @@ import { assembleTpmVendors, loadTpmVendors } from '../../../src/boot-server/tpm
 import { asciiBytes, sha256, toHex } from '../../../src/core/bytes.ts';
 import { CORPORA } from '../../corpora.ts';
 import { crlPem, issueCrl, NEXT_UPDATE, REVOKED } from '../x509/crl-maker.ts';
-import { type Authority, createAuthority, KeyUsageFlags, NOW_MS, rawExtension } from './certificate-maker.ts';
+import {
+  type Authority,
+  createAuthority,
+  createEk,
+  issueEk,
+  KeyUsageFlags,
+  NOW_MS,
+  rawExtension,
+} from './certificate-maker.ts';
 
 const SIGNS = { keyUsage: KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign };
 const PINS = parsePinnedRoots(readFileSync('keys/tpm-vendors.json'));
@@ -160,6 +168,14 @@ describe('a bundle', () => {
     expect(splitBundle(crl)).toEqual(items.slice(0, 1));
     expect(splitBundle(root.certificate)).toEqual(items.slice(1));
     expect(assembleTrustAnchors(items, []).revocationLists).toHaveLength(1);
+  });
+
+  it('names what is no CA certificate by its hash when it came without a file', async () => {
+    const { publicKey } = await createEk();
+    const leaf = await issueEk(publicKey, await createAuthority('Root'));
+    expect(() => assembleTrustAnchors(splitBundle(leaf), [])).toThrow(
+      expect.objectContaining({ message: expect.stringContaining(`${toHex(sha256(leaf))}: certificate 1`) }),
+    );
   });
 
   it.each([
