@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -101,6 +101,23 @@ describe('boot-admin', () => {
       ['nodes', '--help'],
     ])
       expect(await run(args)).toMatchObject({ status: 0, stdout: expect.stringContaining('lift-hold') });
+  });
+});
+
+describe('boot-admin completion bash', () => {
+  async function complete(...words: string[]): Promise<string[]> {
+    const { stdout } = await run(['completion', 'bash']);
+    const script = `${stdout}\nCOMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _boot_admin; echo "\${COMPREPLY[@]}"`;
+    const answer = execFileSync('bash', ['-c', script, 'bash', 'boot-admin', ...words], { encoding: 'utf8' });
+    return answer.trim().split(' ');
+  }
+
+  test('completes nouns, their commands and options, and leaves files to bash', async () => {
+    expect(await complete('nod')).toEqual(['nodes']);
+    expect(await complete('nodes', 'rej')).toEqual(['reject']);
+    expect(await complete('verify-evidence', '--j')).toEqual(['--jsonl']);
+    expect(await complete('ek', 'import', '--cha')).toEqual(['--channel']);
+    expect(await complete('ek', 'import', 're')).toEqual(['']);
   });
 });
 

@@ -8,6 +8,9 @@ interface Noun {
   load(): Promise<{ register(noun: Command): void }>;
 }
 
+/** It alone needs all the others. */
+const COMPLETION = 'completion';
+
 const NOUNS: readonly Noun[] = [
   {
     name: 'verify-evidence',
@@ -50,6 +53,11 @@ const NOUNS: readonly Noun[] = [
     description: 'whether a node that comes now could boot, and what is in the way',
     load: () => import('./status.ts'),
   },
+  {
+    name: COMPLETION,
+    description: 'complete commands and options in a shell',
+    load: () => import('./completion.ts'),
+  },
 ];
 
 /**
@@ -65,12 +73,12 @@ export async function createProgram(words: readonly string[]): Promise<Command> 
     .exitOverride();
   for (const { name, description, load } of NOUNS) {
     const noun = program.command(name).description(description);
-    if (words.includes(name)) (await load()).register(noun);
+    if (words.includes(name) || words.includes(COMPLETION)) (await load()).register(noun);
   }
   return program;
 }
 
 /** Of every noun there is. */
 export function createWholeProgram(): Promise<Command> {
-  return createProgram(NOUNS.map(({ name }) => name));
+  return createProgram([COMPLETION]);
 }
