@@ -170,7 +170,8 @@ describe('attestation keys', () => {
     const off = Buffer.from(sized(node.ak.publicBytes));
     off.writeUInt8(off.readUInt8(off.length - 1) ^ 1, off.length - 1);
     const answer = await node.begin({ akPublic: toBase64(off) });
-    expect([400, 403]).toContain(answer.status);
+    expect([answer.status, answer.json.code]).toEqual([403, 'enrolment-refused']);
+    expect(reasonsOf(answer)).toEqual(['ak-malformed']);
   });
 
   const spare = createSoftwareEkOnce();
