@@ -105,19 +105,18 @@ describe('boot-admin', () => {
 });
 
 describe('boot-admin completion bash', () => {
-  async function complete(...words: string[]): Promise<string[]> {
+  test('completes nouns, their commands and options, and leaves files to bash', async () => {
     const { stdout } = await run(['completion', 'bash']);
     const script = `${stdout}\nCOMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _boot_admin; echo "\${COMPREPLY[@]}"`;
-    const answer = execFileSync('bash', ['-c', script, 'bash', 'boot-admin', ...words], { encoding: 'utf8' });
-    return answer.trim().split(' ');
-  }
-
-  test('completes nouns, their commands and options, and leaves files to bash', async () => {
-    expect(await complete('nod')).toEqual(['nodes']);
-    expect(await complete('nodes', 'rej')).toEqual(['reject']);
-    expect(await complete('verify-evidence', '--j')).toEqual(['--jsonl']);
-    expect(await complete('ek', 'import', '--cha')).toEqual(['--channel']);
-    expect(await complete('ek', 'import', 're')).toEqual(['']);
+    const complete = (...words: string[]) =>
+      execFileSync('bash', ['-c', script, 'bash', 'boot-admin', ...words], { encoding: 'utf8' })
+        .trim()
+        .split(' ');
+    expect(complete('nod')).toEqual(['nodes']);
+    expect(complete('nodes', 'rej')).toEqual(['reject']);
+    expect(complete('verify-evidence', '--j')).toEqual(['--jsonl']);
+    expect(complete('ek', 'import', '--cha')).toEqual(['--channel']);
+    expect(complete('ek', 'import', 're')).toEqual(['']);
   });
 });
 
