@@ -334,7 +334,7 @@ describe('the verifier', () => {
     });
     const sp800 = writeLog([note('SP800-155 Event\0', 1, 2, 3, 4), ...bootEvents()]);
     expect(pcrsOf(sp800)).toEqual(PCRS);
-    // What a TPM holds that was started from locality 3, before anything is extended: seen in swtpm.
+    // A TPM that was started from locality 3 begins there: test/tpm/startup-locality.test.ts asks one.
     const start = concatBytes(new Uint8Array(31), Uint8Array.of(3));
     const [version] = bootEvents();
     const log = writeLog([note('StartupLocality\0', 3), ...(version ? [version] : [])]);

@@ -8,6 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** A real TPM 2.0 in a process of its own (swtpm), driven with tpm2-tools. */
 export interface SoftwareTpm {
   folder: string;
+  /** On 127.0.0.1. */
+  ports: { command: number; control: number };
   run(tool: string, ...args: string[]): string;
   read(name: string): Uint8Array;
   write(name: string, bytes: Uint8Array): string;
@@ -47,6 +49,7 @@ export async function startSoftwareTpm(): Promise<SoftwareTpm> {
   await untilReady(run, child);
   return {
     folder,
+    ports: { command: port, control },
     run,
     read: (name) => new Uint8Array(readFileSync(join(folder, name))),
     write: (name, bytes) => {
