@@ -18,13 +18,13 @@ enrol() {
 # and the machine goes on as one that has none: so this ends.
 enrol_present() {
   until enrol_request && enrol_activate; do
-    say "The server does not take the enrolment token ($problem_code): $problem_detail Going on without it."
+    say "The server does not take the enrolment token, going on without it: $problem_detail"
     mark token-refused "code=$problem_code"
     token_forget
   done
 }
 
-# Fails when the server refuses, and may do so for the token; else it returns only with credentials.
+# Fails when the server refuses the token; else it returns only with credentials.
 enrol_request() {
   enrol_write_request >"$enrolment/request"
   http_json POST /v1/enrolments "$enrolment/offer" "$enrolment/request"
@@ -53,15 +53,14 @@ enrol_write_request() {
   printf '}'
 }
 
-# enrol_answered STATUS WHAT: fails on a refusal that a token can be the reason of; any other ends the attempt.
+# enrol_answered STATUS WHAT: fails when the token is refused; any other refusal ends the attempt.
 enrol_answered() {
   http_answered "$2"
   [ "$http_status" != "$1" ] || return 0
   http_problem
   case $http_status-$problem_code in
     403-evidence-* | 403-enrolment-held) attest_refused "$2" ;;
-    403-node-*) ;;
-    403-* | 409-*) [ -z "$enrolment_token" ] || return 1 ;;
+    403-token-refused) [ -z "$enrolment_token" ] || return 1 ;;
   esac
   http_refused "$2"
 }

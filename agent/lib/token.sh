@@ -14,13 +14,13 @@ token_load() {
   token_read <"${BOOTWARD_TOKEN:-$TOKEN_FILE}"
 }
 
-# A word of letters, digits and "._-": it goes into JSON as it is.
+# Letters, digits, "._-", and spaces where people type groups: it goes into JSON as it is.
 token_read() {
   IFS= read -r enrolment_token || [ -n "$enrolment_token" ] || return 0
   enrolment_token=${enrolment_token%"$(printf '\r')"}
   case $enrolment_token in
     '') ;;
-    *[!A-Za-z0-9._-]*) token_is_none ;;
+    *[!A-Za-z0-9._\ -]*) token_is_none ;;
     *) [ "${#enrolment_token}" -ge "$MIN_TOKEN_LENGTH" ] && [ "${#enrolment_token}" -le "$MAX_TOKEN_LENGTH" ] || token_is_none ;;
   esac
 }
@@ -28,7 +28,7 @@ token_read() {
 token_is_none() {
   enrolment_token=
   mark token-unusable
-  say "That is no enrolment token: one has $MIN_TOKEN_LENGTH to $MAX_TOKEN_LENGTH letters, digits, dots, dashes and underscores."
+  say "That is no enrolment token: one has $MIN_TOKEN_LENGTH to $MAX_TOKEN_LENGTH letters and digits, in groups or not."
 }
 
 # Spent or refused, it is of no use to the next attempt, or to whoever looks into this machine's memory.

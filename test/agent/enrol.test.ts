@@ -248,7 +248,7 @@ describe('an enrolment token that came with the machine', () => {
     'x'.repeat(129),
     'a"b,"c":"defgh',
     'abcdefgh\u001b[2J',
-    'abc def gh',
+    'abc\tdef gh',
     'abcdefgh\\',
     '$(reboot)x',
   ])('is not sent when it is none: %j', async (text) => {
@@ -260,10 +260,10 @@ describe('an enrolment token that came with the machine', () => {
 
   it('is dropped when the server does not take it, and the machine goes on without', async () => {
     const begin = (body: JsonObject) =>
-      body.token === undefined ? undefined : problem(403, 'enrolment-refused', 'another machine has used it');
+      body.token === undefined ? undefined : problem(403, 'token-refused', 'another machine has used it');
     const run = await withToken(TOKEN, { lies: { enrolment: { begin } } });
     expect(run.status, run.console).toBe(0);
-    expect(marksOf(run, 'token-refused')[0]?.values.code).toBe('enrolment-refused');
+    expect(marksOf(run, 'token-refused')[0]?.values.code).toBe('token-refused');
     expect(run.server.enrolments.map(({ token }) => token)).toEqual([TOKEN, undefined]);
   });
 
@@ -284,7 +284,7 @@ describe('an enrolment token that a person types', () => {
     let state = 'pending';
     const begin = ({ token }: JsonObject) => {
       if (token === TOKEN) state = 'enrolled';
-      else if (token !== undefined) return problem(403, 'enrolment-refused', 'no such token');
+      else if (token !== undefined) return problem(403, 'token-refused', 'no such token');
       return undefined;
     };
     const enrolment = { begin, state: () => ({ state, nodeId: NODE_ID, retryAfterSeconds: 30 }) };
