@@ -99,6 +99,8 @@ export interface AttestationStore {
   findNode(id: string): Promise<NodeRecord | undefined>;
   findNodeByAk(akName: string): Promise<NodeRecord | undefined>;
   findNodeByEk(fingerprint: string): Promise<NodeRecord | undefined>;
+  /** The node that had this AK before its present one. */
+  findNodeByRetiredAk(akName: string): Promise<NodeRecord | undefined>;
   listNodes(): Promise<NodeRecord[]>;
   /** The admission list: which channel this endorsement key was imported for, if it was. */
   findListedEk(fingerprint: string): Promise<{ channel: string } | undefined>;
@@ -121,7 +123,8 @@ export interface AttestationStore {
   /**
    * Consumes the challenge, ends the enrolment, binds AK and EKs to the node and records the verdict,
    * all or nothing. `conflict`: another node came to own this AK or one of these EKs meanwhile, or the
-   * node is not what it was when the evidence was judged. `token-spent`: another machine used the token.
+   * node is not what it was when the evidence was judged. `token-spent`: another machine used the token, or it
+   * was withdrawn or expired.
    */
   commitActivation(
     activation: Activation,
@@ -158,7 +161,15 @@ export interface AttestationStore {
    * an operator has found why they went back or why the firmware version changed.
    */
   forgetCounters(lift: { nodeId: string; atSeconds: number; reason?: string }): Promise<void>;
-  importListedEks(entries: readonly ListedEk[]): Promise<{ added: number; known: number }>;
+  /** Changes one thing that operators decide about a node; `unchanged` when the node has ended. */
+  markNode(mark: NodeMark): Promise<'changed' | 'unchanged'>;
+  /**
+   * What is listed for another channel already is moved when `replace` says so, and left where it is when not.
+   */
+  importListedEks(
+    entries: readonly ListedEk[],
+    options: { replace: boolean },
+  ): Promise<{ added: number; known: number; moved: number; elsewhere: number }>;
   listListedEks(): Promise<ListedEk[]>;
   listVerdicts(query: { nodeId?: string; limit: number }): Promise<StoredVerdict[]>;
   findVerdict(id: number): Promise<StoredVerdict | undefined>;
@@ -173,6 +184,17 @@ export interface NodeStatusChange {
   to: NodeStatus;
   admission?: NodeRecord['admission'];
   channel?: string;
+  atSeconds: number;
+  reason?: string;
+}
+
+export interface NodeMark {
+  nodeId: string;
+  /**
+   * `rotate-ak`: its AK is good for nothing any more, the next generation may enrol, and its grants are closed.
+   * `allow-new-ak`: its next enrolment may bring another AK, whatever the reason.
+   */
+  mark: 'rotate-ak' | 'allow-new-ak' | 'assert-rom' | 'withdraw-rom';
   atSeconds: number;
   reason?: string;
 }

@@ -72,7 +72,9 @@ export interface NodeRecord {
   akPublic: Uint8Array;
   /** Hex TPM Name of the attestation key. */
   akName: string;
-  /** Fingerprints of every endorsement key of this TPM that we know. */
+  /** As its EK certificate spells it, for example `id:00001014`. */
+  manufacturer?: string;
+  /** Fingerprints of every endorsement key of this TPM that we know, the one that its id is from first. */
   ekFingerprints: readonly string[];
   /** What the node says of itself; never evidence. */
   untrustedHints: Readonly<Record<string, string>>;
@@ -81,6 +83,8 @@ export interface NodeRecord {
   akGeneration: number;
   /** An operator lets the next enrolment bring another attestation key. */
   akMayChange: boolean;
+  /** And its present one is good for nothing any more: it must come with a key of `akGeneration`. */
+  akRotationDue: boolean;
   /** The operator's statement that this machine's ROM verifies stage-0; never inferred. */
   romAsserted: boolean;
   session?: NodeSession;
@@ -92,4 +96,9 @@ export interface NodeRecord {
 /** The node's id comes from the endorsement key it first enrolled with, so nobody can choose one. */
 export function nodeIdOf(ekFingerprint: string): string {
   return `n-${ekFingerprint.slice(0, 20)}`;
+}
+
+/** What people compare at a console: half of the fingerprint, 128 bits, which begins like the node's id. */
+export function ekGroupsOf(ekFingerprint: string): string {
+  return (ekFingerprint.slice(0, 32).match(/.{4}/g) ?? []).join(' ');
 }

@@ -394,6 +394,10 @@ export const REASONS = {
     'Policy asks for a current CRL of every CA in the chain, and there is none of one of them.',
     'Add the current CRL of the named CA with `boot-admin trust-anchors add`, or do not require it.',
   ),
+  'ak-changed': hold(
+    'A TPM that is known came to enrol with another attestation key than its node has.',
+    'Find out why: if you replaced its stage-0 or rotated its key, `boot-admin nodes allow-new-ak`; else something else made that key.',
+  ),
   'ek-trust-anchors-missing': refuse(
     'No TPM manufacturer is accepted: the list of trust anchors is empty.',
     'Add the manufacturers you accept with `boot-admin trust-anchors add`; without one no certificate can be believed.',
@@ -409,6 +413,10 @@ export const REASONS = {
   'ek-crl-expired': note(
     'The CRL of a CA in the chain is past its nextUpdate: later revocations are not known.',
     'Fetch the current CRL of that CA and add it with `boot-admin trust-anchors add`.',
+  ),
+  'ek-manufacturer-unreported': note(
+    'The node did not say what manufacturer its TPM reports: nothing was compared with the EK certificate.',
+    'Nothing; with the agent of this release the node says it.',
   ),
   'ek-certificate-no-tpm-model': note(
     'The EK certificate does not name manufacturer, model and version of the TPM.',

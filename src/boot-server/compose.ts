@@ -8,6 +8,7 @@ import { createArtifactStore } from '../storage/artifact-store.ts';
 import { openDatabase } from '../storage/database.ts';
 import { createSqlAttestationStore } from '../storage/sql-attestation-store.ts';
 import { createSqlReleaseStore } from '../storage/sql-release-store.ts';
+import { createSqlTokenStore } from '../storage/sql-tokens.ts';
 import { createSqlTrustAnchorStore } from '../storage/sql-trust-anchors.ts';
 import { openAnchorFolder } from './anchor-folder.ts';
 import type { Config } from './config.ts';
@@ -24,11 +25,14 @@ import { registerMetadataRoutes } from './routes/metadata.ts';
 import { registerEndorsementKeyRoutes } from './routes/operators/endorsement-keys.ts';
 import { registerNodeRoutes } from './routes/operators/nodes.ts';
 import { registerReleaseRoutes } from './routes/operators/releases.ts';
+import { registerTokenRoutes } from './routes/operators/tokens.ts';
 import { registerTrustAnchorRoutes } from './routes/operators/trust-anchors.ts';
 import { registerVerdictRoutes } from './routes/operators/verdicts.ts';
+import { createAdmissionService } from './services/admission.ts';
 import { createAppraiser } from './services/appraiser.ts';
 import { createChallengeService } from './services/challenges.ts';
 import { createEkExaminer } from './services/ek-examiner.ts';
+import { createEnrolmentTokenService } from './services/enrolment-tokens.ts';
 import { createEnrolmentService } from './services/enrolments.ts';
 import { createEvidenceService } from './services/evidence.ts';
 import { createGrantService } from './services/grants.ts';
@@ -107,6 +111,7 @@ async function openState(config: Config, clock: Clock) {
     artifacts,
     database,
     store: createSqlAttestationStore(database),
+    tokenStore: createSqlTokenStore(database),
     repository,
   };
 }
@@ -114,7 +119,7 @@ async function openState(config: Config, clock: Clock) {
 type State = Awaited<ReturnType<typeof openState>>;
 
 function createServices(
-  { trustAnchors, tls, grantKey, store, repository }: State,
+  { trustAnchors, tls, grantKey, store, tokenStore, repository }: State,
   { config, clock, logger }: { config: Config; clock: Clock; logger: Logger },
 ) {
   const random = systemRandom;
@@ -125,6 +130,7 @@ function createServices(
     secureBoot: config.policy.requireSecureBoot ? 'required' : 'optional',
   };
   const challenges = createChallengeService({ store, grantKey, serverKeys, ttlSeconds, clock, random });
+  const tokens = createEnrolmentTokenService({ tokens: tokenStore, clock, random });
   const grants = createGrantService({ store, grantKey, ttlSeconds: config.grantTtlSeconds, clock, random });
   const threads = config.limits.verificationThreads;
   const verification =
@@ -133,14 +139,26 @@ function createServices(
   return {
     verification,
     challenges,
+    tokens,
     grants,
     evidence: createEvidenceService({ store, repository, grants, appraiser, clock }),
     enrolments: createEnrolmentService({
       store,
       challenges,
       appraiser,
-      examineEk: createEkExaminer({ trustAnchors, clock }),
-      defaultChannel: config.admission.channel,
+      examineEk: createEkExaminer({
+        trustAnchors,
+        requireRevocationLists: config.endorsementKeys.revocationLists === 'required',
+        acceptExpiredIssuers: config.endorsementKeys.expiredIssuers === 'accept',
+        clock,
+      }),
+      admission: createAdmissionService({
+        store,
+        tokens,
+        isOpenChannel: async () => false,
+        defaultChannel: config.admission.channel,
+      }),
+      tokens,
       ttlSeconds,
       clock,
       random,
@@ -184,6 +202,7 @@ function registerRoutes(
   registerHealthRoutes(operators.app, on);
   registerNodeRoutes(operators.app, on);
   registerEndorsementKeyRoutes(operators.app, { ...on, maxBodyBytes });
+  registerTokenRoutes(operators.app, on);
   registerTrustAnchorRoutes(operators.app, on);
   registerVerdictRoutes(operators.app, on);
   registerReleaseRoutes(operators.app, { ...on, maxArtifactBytes });

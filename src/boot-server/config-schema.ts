@@ -89,6 +89,13 @@ export const CONFIG_SCHEMA = Type.Object(
       },
       closed,
     ),
+    endorsementKeys: Type.Object(
+      {
+        revocationLists: oneOf(['optional', 'required'], 'optional'),
+        expiredIssuers: oneOf(['accept', 'refuse'], 'refuse'),
+      },
+      closed,
+    ),
     policy: Type.Object(
       {
         eventLog: oneOf(['required', 'optional'], 'required'),

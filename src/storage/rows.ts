@@ -1,6 +1,12 @@
 import type { Expression, ExpressionBuilder, Selectable, SqlBool } from 'kysely';
 import type { StoredFinding } from '../attestation/attestation-store.ts';
-import type { EndorsementKey, NodeRecord, NodeSession, TpmCounters } from '../attestation/node.ts';
+import {
+  type EndorsementKey,
+  type NodeRecord,
+  type NodeSession,
+  nodeIdOf,
+  type TpmCounters,
+} from '../attestation/node.ts';
 import { isJsonObject, type JsonValue, parseStrictJson } from '../core/strict-json.ts';
 import { StorageError } from './errors.ts';
 import type { Schema } from './schema.ts';
@@ -15,8 +21,14 @@ export function fromJsonColumn(text: string): JsonValue {
   return parseStrictJson(text, { maxBytes: MAX_COLUMN_BYTES });
 }
 
-export function toNode(row: Selectable<Schema['nodes']>, ekFingerprints: readonly string[]): NodeRecord {
+/** The keys that make a node's record whole; the one that its id is from comes first. */
+export type NodeKeyRow = Pick<Selectable<Schema['endorsement_keys']>, 'fingerprint' | 'manufacturer'>;
+
+export function toNode(row: Selectable<Schema['nodes']>, keys: readonly NodeKeyRow[]): NodeRecord {
   const counters = countersOf(row);
+  const fingerprints = keys.map((key) => key.fingerprint).sort();
+  const isFirst = (fingerprint: string) => nodeIdOf(fingerprint) === row.id;
+  const manufacturer = keys.find((key) => key.manufacturer !== null)?.manufacturer;
   return {
     id: row.id,
     channel: row.channel,
@@ -26,11 +38,16 @@ export function toNode(row: Selectable<Schema['nodes']>, ekFingerprints: readonl
     ...(row.state !== null && { state: row.state }),
     akPublic: row.ak_public,
     akName: row.ak_name,
-    ekFingerprints,
+    ekFingerprints: [
+      ...fingerprints.filter(isFirst),
+      ...fingerprints.filter((fingerprint) => !isFirst(fingerprint)),
+    ],
+    ...(manufacturer && { manufacturer }),
     untrustedHints: toHints(row.untrusted_hints),
     ...(counters && { counters }),
     akGeneration: row.ak_generation,
     akMayChange: row.ak_may_change === 1,
+    akRotationDue: row.ak_rotation_due === 1,
     romAsserted: row.rom_asserted === 1,
     ...sessionOf(row),
     ...(row.suspect_since !== null && {

@@ -23,6 +23,7 @@ export interface Schema {
     last_verdict_at: number | null;
     ak_generation: Generated<number>;
     ak_may_change: Generated<number>;
+    ak_rotation_due: Generated<number>;
     rom_asserted: Generated<number>;
     session_release_digest: string | null;
     session_stage0_sha256: string | null;

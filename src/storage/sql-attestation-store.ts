@@ -4,14 +4,19 @@ import { countersToColumns, hasCounters } from './rows.ts';
 import { consumeChallenge, createSqlChallengeQueries } from './sql-challenges.ts';
 import { concludeEnrolment, createSqlEnrolmentQueries, purgeEnrolments } from './sql-enrolments.ts';
 import { createSqlGrantQueries, replaceGrant } from './sql-grants.ts';
+import { createSqlListedEkQueries } from './sql-listed-eks.ts';
 import { bindNode } from './sql-node-binding.ts';
+import { createSqlNodeMarks } from './sql-node-marks.ts';
 import { createSqlNodeQueries } from './sql-nodes.ts';
+import { spendToken } from './sql-tokens.ts';
 import { createSqlVerdictQueries, insertVerdict, purgeAnonymousVerdicts } from './sql-verdicts.ts';
 
 /** {@link AttestationStore} on SQL; what may happen once is one conditional UPDATE … RETURNING. */
 export function createSqlAttestationStore(database: Database): AttestationStore {
   return {
     ...createSqlNodeQueries(database),
+    ...createSqlNodeMarks(database),
+    ...createSqlListedEkQueries(database),
     ...createSqlVerdictQueries(database),
     ...createSqlChallengeQueries(database),
     ...createSqlEnrolmentQueries(database),
@@ -22,6 +27,9 @@ export function createSqlAttestationStore(database: Database): AttestationStore 
         const fault = await consumeChallenge(tx, activation.challengeSha256, activation.verdict.atSeconds);
         if (fault !== undefined) return fault;
         if (!(await bindNode(tx, activation))) return 'conflict';
+        const { atSeconds } = activation.verdict;
+        const spent = { sha256: activation.tokenSha256 ?? '', nodeId: activation.node.id, atSeconds };
+        if (activation.tokenSha256 !== undefined && !(await spendToken(tx, spent))) return 'token-spent';
         await insertVerdict(tx, activation.verdict);
         await concludeEnrolment(tx, { enrolmentId: activation.enrolmentId, nodeId: activation.node.id });
         return 'committed';

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type {
   AttestationStore,
   EnrolmentRecord,
@@ -129,11 +130,13 @@ async function insertEnrolment(tx: DatabaseTransaction, enrolment: EnrolmentReco
   await tx.insertInto('enrolment_credentials').values(rows).execute();
 }
 
+/** In the order in which the keys were presented: a new node's id comes from the first. */
 async function findCredentials(database: Database, enrolmentId: string): Promise<PendingCredential[]> {
   const rows = await database
     .selectFrom('enrolment_credentials')
     .selectAll()
     .where('enrolment_id', '=', enrolmentId)
+    .orderBy(sql`rowid`)
     .execute();
   return rows.map((row) => ({ ...toEndorsementKey(row), secretSha256: row.secret_sha256 }));
 }

@@ -33,7 +33,7 @@ export function createSqlGrantQueries(
 }
 
 export async function replaceGrant(tx: DatabaseTransaction, grant: GrantRecord): Promise<void> {
-  await closeGrants(tx, { column: 'node_id', value: grant.nodeId, atSeconds: grant.issuedAtSeconds });
+  await closeGrantsOfNode(tx, { nodeId: grant.nodeId, atSeconds: grant.issuedAtSeconds });
   await tx
     .insertInto('grants')
     .values({
@@ -48,6 +48,13 @@ export async function replaceGrant(tx: DatabaseTransaction, grant: GrantRecord):
       closed_at: null,
     })
     .execute();
+}
+
+export async function closeGrantsOfNode(
+  tx: DatabaseTransaction,
+  { nodeId, atSeconds }: { nodeId: string; atSeconds: number },
+): Promise<void> {
+  await closeGrants(tx, { column: 'node_id', value: nodeId, atSeconds });
 }
 
 async function closeGrants(

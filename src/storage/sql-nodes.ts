@@ -1,21 +1,15 @@
 import type { Selectable } from 'kysely';
-import type { AttestationStore, ListedEk } from '../attestation/attestation-store.ts';
+import type { AttestationStore } from '../attestation/attestation-store.ts';
 import type { NodeRecord } from '../attestation/node.ts';
+import { insertAuditEvent } from './audit-events.ts';
 import type { Database } from './database.ts';
-import { toJsonColumn, toNode } from './rows.ts';
+import { toNode } from './rows.ts';
 import type { Schema } from './schema.ts';
+import { closeGrantsOfNode } from './sql-grants.ts';
 
 type NodeQueries = Pick<
   AttestationStore,
-  | 'findNode'
-  | 'findNodeByAk'
-  | 'findNodeByEk'
-  | 'listNodes'
-  | 'findListedEk'
-  | 'changeNodeStatus'
-  | 'forgetCounters'
-  | 'importListedEks'
-  | 'listListedEks'
+  'findNode' | 'findNodeByAk' | 'findNodeByEk' | 'findNodeByRetiredAk' | 'listNodes' | 'changeNodeStatus'
 >;
 
 export function createSqlNodeQueries(database: Database): NodeQueries {
@@ -23,14 +17,10 @@ export function createSqlNodeQueries(database: Database): NodeQueries {
     if (row === undefined) return undefined;
     const keys = await database
       .selectFrom('endorsement_keys')
-      .select('fingerprint')
+      .select(['fingerprint', 'manufacturer'])
       .where('node_id', '=', row.id)
-      .orderBy('fingerprint')
       .execute();
-    return toNode(
-      row,
-      keys.map((key) => key.fingerprint),
-    );
+    return toNode(row, keys);
   };
 
   return {
@@ -55,113 +45,44 @@ export function createSqlNodeQueries(database: Database): NodeQueries {
       );
     },
 
-    async listNodes() {
-      const [nodes, keys] = await Promise.all([
-        database.selectFrom('nodes').selectAll().orderBy('created_at').orderBy('id').execute(),
-        database.selectFrom('endorsement_keys').select(['node_id', 'fingerprint']).execute(),
-      ]);
-      const byNode = Map.groupBy(keys, (key) => key.node_id);
-      return nodes.map((row) =>
-        toNode(
-          row,
-          (byNode.get(row.id) ?? []).map((key) => key.fingerprint),
-        ),
+    async findNodeByRetiredAk(akName) {
+      return withKeys(
+        await database
+          .selectFrom('nodes')
+          .innerJoin('retired_aks', 'retired_aks.node_id', 'nodes.id')
+          .selectAll('nodes')
+          .where('retired_aks.ak_name', '=', akName)
+          .executeTakeFirst(),
       );
     },
 
-    async findListedEk(fingerprint) {
-      return database
-        .selectFrom('listed_eks')
-        .select('channel')
-        .where('fingerprint', '=', fingerprint)
-        .executeTakeFirst();
+    async listNodes() {
+      const [nodes, keys] = await Promise.all([
+        database.selectFrom('nodes').selectAll().orderBy('created_at').orderBy('id').execute(),
+        database.selectFrom('endorsement_keys').select(['node_id', 'fingerprint', 'manufacturer']).execute(),
+      ]);
+      const byNode = Map.groupBy(keys, (key) => key.node_id);
+      return nodes.map((row) => toNode(row, byNode.get(row.id) ?? []));
     },
 
-    async changeNodeStatus(change) {
+    async changeNodeStatus({ nodeId, from, to, admission, channel, atSeconds, reason = '' }) {
       return database.transaction().execute(async (tx) => {
         const changed = await tx
           .updateTable('nodes')
           .set({
-            status: change.to,
-            ...(change.admission !== undefined && { admission: change.admission }),
-            ...(change.channel !== undefined && { channel: change.channel }),
+            status: to,
+            ...(admission !== undefined && { admission }),
+            ...(channel !== undefined && { channel }),
           })
-          .where('id', '=', change.nodeId)
-          .where('status', 'in', change.from)
+          .where('id', '=', nodeId)
+          .where('status', 'in', from)
           .returning('id')
           .executeTakeFirst();
         if (changed === undefined) return 'unchanged';
-        await tx
-          .updateTable('grants')
-          .set({ closed_at: change.atSeconds })
-          .where('node_id', '=', change.nodeId)
-          .where('closed_at', 'is', null)
-          .execute();
-        await tx
-          .insertInto('audit_events')
-          .values({
-            at: change.atSeconds,
-            kind: `node-${change.to}`,
-            subject: change.nodeId,
-            detail: toJsonColumn({ reason: change.reason ?? '' }),
-          })
-          .execute();
+        await closeGrantsOfNode(tx, { nodeId, atSeconds });
+        await insertAuditEvent(tx, { atSeconds, kind: `node-${to}`, subject: nodeId, detail: { reason } });
         return 'changed';
       });
     },
-
-    async forgetCounters({ nodeId, atSeconds, reason }) {
-      await database.transaction().execute(async (tx) => {
-        await tx
-          .updateTable('nodes')
-          .set({ reset_count: null, restart_count: null, clock: null, firmware_version: null })
-          .where('id', '=', nodeId)
-          .execute();
-        await tx
-          .insertInto('audit_events')
-          .values({
-            at: atSeconds,
-            kind: 'node-hold-lifted',
-            subject: nodeId,
-            detail: toJsonColumn({ reason: reason ?? '' }),
-          })
-          .execute();
-      });
-    },
-
-    async importListedEks(entries) {
-      return database.transaction().execute(async (tx) => {
-        let added = 0;
-        for (const entry of entries) {
-          const row = await tx
-            .insertInto('listed_eks')
-            .values(toListedEkRow(entry))
-            .onConflict((conflict) => conflict.doNothing())
-            .returning('fingerprint')
-            .executeTakeFirst();
-          if (row !== undefined) added += 1;
-        }
-        return { added, known: entries.length - added };
-      });
-    },
-
-    async listListedEks() {
-      const rows = await database.selectFrom('listed_eks').selectAll().orderBy('fingerprint').execute();
-      return rows.map((row) => ({
-        fingerprint: row.fingerprint,
-        channel: row.channel,
-        comment: row.comment,
-        importedAtSeconds: row.imported_at,
-      }));
-    },
-  };
-}
-
-function toListedEkRow(entry: ListedEk) {
-  return {
-    fingerprint: entry.fingerprint,
-    channel: entry.channel,
-    comment: entry.comment,
-    imported_at: entry.importedAtSeconds,
   };
 }

@@ -66,6 +66,7 @@ const node = (over: Partial<NodeRecord> = {}): NodeRecord => ({
   },
   akGeneration: 1,
   akMayChange: false,
+  akRotationDue: false,
   romAsserted: false,
   createdAtSeconds: 1001,
   ...over,

@@ -4,7 +4,7 @@ import { chooseRelease } from '../../releases/catalog.ts';
 import type { AgentsApp } from '../doors.ts';
 import { Problem } from '../problems.ts';
 import type { ChallengeService } from '../services/challenges.ts';
-import { requireEnrolled } from '../services/node-standing.ts';
+import { findEnrolled } from '../services/node-standing.ts';
 import type { RepositoryService } from '../services/repository.ts';
 import { AkNameHex } from './wire.ts';
 
@@ -25,7 +25,7 @@ export function registerChallengeRoutes(
     { schema: { body: Body }, bodyLimit: MAX_BODY_BYTES },
     async (request, reply) => {
       const { akName, purpose } = request.body;
-      const node = requireEnrolled(await on.store.findNodeByAk(akName));
+      const node = await findEnrolled(on.store, akName);
       const published = on.repository.current();
       if (published === undefined) throw new Problem('no-release', 'nothing has been published here yet');
       chooseRelease(published.catalog, node.channel);

@@ -14,6 +14,9 @@ const MAX_CERTIFICATE_BYTES = 8192;
 const MAX_BEGIN_BYTES = 128 * 1024;
 const POLL_SECONDS = 15;
 
+/** A token as it was made, or as somebody typed it. */
+const MAX_TOKEN_LENGTH = 128;
+
 const Hint = Type.String({ maxLength: 128, pattern: '^[\\x20-\\x7e]*$' });
 
 const BeginBody = Type.Object(
@@ -29,6 +32,10 @@ const BeginBody = Type.Object(
       { minItems: 1, maxItems: 8 },
     ),
     akPublic: base64(MAX_PUBLIC_BYTES),
+    token: Type.Optional(
+      Type.String({ minLength: 1, maxLength: MAX_TOKEN_LENGTH, pattern: '^[A-Za-z0-9._ -]*$' }),
+    ),
+    tpmManufacturer: Type.Optional(Type.String({ pattern: '^[0-9a-f]{8}$' })),
     hints: Type.Object(
       { mac: Type.Optional(Hint), serial: Type.Optional(Hint), product: Type.Optional(Hint) },
       closed,
@@ -63,10 +70,13 @@ export function registerEnrolmentRoutes(app: AgentsApp, on: { enrolments: Enrolm
     { schema: { body: BeginBody }, bodyLimit: MAX_BEGIN_BYTES },
     async (request, reply) => {
       const client = requireClientKey(clientCertificateOf(request));
+      const { eks, akPublic, token, tpmManufacturer, hints } = request.body;
       const offered = await on.enrolments.begin({
-        eks: request.body.eks.map(decodeEk),
-        akPublic: decodeBase64('akPublic', request.body.akPublic),
-        untrustedHints: request.body.hints,
+        eks: eks.map(decodeEk),
+        akPublic: decodeBase64('akPublic', akPublic),
+        ...(token !== undefined && { token }),
+        ...(tpmManufacturer !== undefined && { claimedVendorId: Number.parseInt(tpmManufacturer, 16) }),
+        untrustedHints: hints,
         client,
       });
       reply.code(201).header('cache-control', 'no-store');

@@ -1,36 +1,44 @@
-import type { Appraisal } from '../../attestation/appraisal.ts';
 import type {
   AttestationStore,
-  ChallengeRecord,
   EnrolmentRecord,
-  PendingCredential,
+  VerdictRecord,
 } from '../../attestation/attestation-store.ts';
 import type { Facts, NodeRecord } from '../../attestation/node.ts';
-import { bytesEqual, fromHex, sha256, toHex } from '../../core/bytes.ts';
+import { toHex } from '../../core/bytes.ts';
 import { type Clock, secondsOf } from '../../core/clock.ts';
 import type { RandomSource } from '../../core/random.ts';
-import { type Credential, makeCredential } from '../../tpm/credential.ts';
 import { Problem } from '../problems.ts';
+import type { AdmissionService } from './admission.ts';
 import type { Appraiser } from './appraiser.ts';
 import type { ChallengeService } from './challenges.ts';
 import type { ClientKey } from './client-key.ts';
 import type { EkExaminer, ExaminedEk } from './ek-examiner.ts';
-import { createNodeDrafter } from './enrolled-node.ts';
+import { changesAk, draftNode } from './enrolled-node.ts';
+import {
+  type AnsweredSecret,
+  type OfferedCredential,
+  offerCredential,
+  requireSecrets,
+} from './enrolment-credentials.ts';
+import type { EnrolmentTokenService } from './enrolment-tokens.ts';
+import { enrolmentProblem, judgeEnrolment } from './enrolment-verdict.ts';
 import { findChallenge, requirePurpose, type Submission } from './evidence.ts';
+import { findLinkedNode } from './linked-node.ts';
 import { examineKeys, type PresentedKeys } from './presented-keys.ts';
 import { evidenceProblem, spentChallenge, verdictRecord } from './verdicts.ts';
 
 const ENROLMENT_ID_BYTES = 16;
-const SECRET_BYTES = 32;
 /**
  * Bounds what strangers can make this server keep (E28): enrolments under way, each gone with its
  * challenge, and machines that wait for an operator. A flood of them does not keep out a machine that is
- * listed or known.
+ * listed or known, or that has a token.
  */
 const MAX_OPEN_TO_STRANGERS = 2000;
 const MAX_OPEN_TO_EXPECTED = 20_000;
 
 export interface EnrolmentRequest extends PresentedKeys {
+  /** As somebody typed it. */
+  token?: string;
   untrustedHints: Readonly<Record<string, string>>;
   client: ClientKey;
 }
@@ -38,12 +46,12 @@ export interface EnrolmentRequest extends PresentedKeys {
 export interface OfferedEnrolment {
   id: string;
   challenge: string;
-  credentials: readonly ({ ekFingerprint: string } & Credential)[];
+  credentials: readonly OfferedCredential[];
 }
 
 export interface ActivationAnswer extends Submission {
   id: string;
-  secrets: readonly { ekFingerprint: string; secret: Uint8Array }[];
+  secrets: readonly AnsweredSecret[];
 }
 
 export interface EnrolmentService {
@@ -70,132 +78,99 @@ export function createEnrolmentService(on: {
   challenges: ChallengeService;
   appraiser: Appraiser;
   examineEk: EkExaminer;
-  defaultChannel: string;
+  admission: AdmissionService;
+  tokens: EnrolmentTokenService;
   ttlSeconds: number;
   clock: Clock;
   random: RandomSource;
 }): EnrolmentService {
-  const draftNode = createNodeDrafter(on);
-
-  async function isExpected(eks: readonly ExaminedEk[]): Promise<boolean> {
-    for (const { fingerprint } of eks)
-      if ((await on.store.findListedEk(fingerprint)) ?? (await on.store.findNodeByEk(fingerprint)))
-        return true;
-    return false;
+  /** A machine that comes in without its token is not asked for it: it stays good for another. */
+  async function findNeededToken(
+    { token }: EnrolmentRequest,
+    eks: readonly ExaminedEk[],
+    known?: NodeRecord,
+  ) {
+    if (token === undefined || known?.status === 'enrolled') return undefined;
+    if (await on.admission.isListed(eks)) return undefined;
+    return on.tokens.find(token);
   }
 
-  async function refuseFlood(eks: readonly ExaminedEk[]): Promise<void> {
-    const limit = (await isExpected(eks)) ? MAX_OPEN_TO_EXPECTED : MAX_OPEN_TO_STRANGERS;
+  async function refuseFlood(isExpected: boolean): Promise<void> {
+    const limit = isExpected ? MAX_OPEN_TO_EXPECTED : MAX_OPEN_TO_STRANGERS;
     if ((await on.store.countOpenEnrolments(secondsOf(on.clock))) >= limit)
       throw new Problem('too-many-requests', 'too many machines enrol or wait: try again in a minute', {
         headers: { 'retry-after': '60' },
       });
   }
 
-  /** What must be known before a credential is worth making; the writes decide it again. */
-  async function refuseKnownConflicts(akName: string, eks: readonly ExaminedEk[]): Promise<void> {
-    const byAk = await on.store.findNodeByAk(akName);
-    for (const { fingerprint } of eks) {
-      const byEk = await on.store.findNodeByEk(fingerprint);
-      if (byEk?.status === 'revoked' || byEk?.status === 'rejected')
-        throw new Problem(`node-${byEk.status}`, `node ${byEk.id} was ${byEk.status} by an operator`);
-      if (byEk !== undefined && byEk.akName !== akName)
-        throw new Problem('enrolment-refused', `node ${byEk.id} is known with another attestation key`);
-      if (byAk !== undefined && byEk === undefined)
-        throw new Problem(
-          'enrolment-refused',
-          'this attestation key is enrolled with another endorsement key',
-        );
-    }
-  }
-
-  function offerCredential(ek: ExaminedEk, akName: Uint8Array) {
-    const secret = on.random(SECRET_BYTES);
-    const credential = makeCredential({
-      ekPublic: ek.publicArea,
-      objectName: akName,
-      credential: secret,
-      random: on.random,
-    });
-    const pending: PendingCredential = {
-      fingerprint: ek.fingerprint,
-      publicArea: ek.publicArea.raw,
-      identity: ek.identity,
-      ...(ek.certificate && { certificate: ek.certificate }),
-      ...(ek.manufacturer !== undefined && { manufacturer: ek.manufacturer }),
-      secretSha256: toHex(sha256(secret)),
-    };
-    return { pending, offer: { ekFingerprint: ek.fingerprint, ...credential } };
-  }
-
-  async function decide(enrolment: EnrolmentRecord, answer: ActivationAnswer) {
-    requireSecrets(enrolment, answer);
+  /** The right TPM answered; what does it say of itself, and is that good enough? */
+  async function judge(enrolment: EnrolmentRecord, answer: ActivationAnswer) {
+    requireSecrets(enrolment, answer.secrets);
     const challenge = await findChallenge(on.store, answer.evidence);
     requirePurpose(challenge, 'enrol');
     if (challenge.enrolmentId !== enrolment.id) throw evidenceProblem(spentChallenge('challenge-unknown'));
-    const known = await on.store.findNodeByAk(enrolment.akName);
+    const { akName, credentials } = enrolment;
+    const known = await findLinkedNode(on.store, { akName, eks: credentials });
     const { appraisal, evidenceDocument } = await on.appraiser({
       challenge,
       evidence: answer.evidence,
       client: answer.client,
+      // The counters are the TPM's: another attestation key does not set them back.
       attester: {
         akPublic: enrolment.akPublic,
-        ekFingerprints: enrolment.credentials.map((credential) => credential.fingerprint),
+        ekFingerprints: credentials.map((credential) => credential.fingerprint),
         ...(known?.counters && { counters: known.counters }),
       },
     });
-    if (appraisal.accepted === undefined) {
-      await recordRefusal(challenge, appraisal);
-      throw evidenceProblem(appraisal);
-    }
     return {
       challenge,
-      appraisal,
+      known,
+      appraisal: judgeEnrolment(appraisal, { enrolment, known }),
       evidenceDocument,
-      node: await draftNode({
-        enrolment,
-        known,
-        accepted: appraisal.accepted,
-        nowSeconds: secondsOf(on.clock),
-      }),
-      countersBefore: known?.counters,
     };
   }
 
-  async function recordRefusal(challenge: ChallengeRecord, appraisal: Appraisal): Promise<void> {
-    const atSeconds = secondsOf(on.clock);
-    await on.store.recordRefusal(verdictRecord({ challenge, node: undefined, appraisal, atSeconds }));
+  type Judgement = Awaited<ReturnType<typeof judge>>;
+
+  function recordOf(judgement: Judgement, node: NodeRecord | undefined): VerdictRecord {
+    return verdictRecord({ ...judgement, node, atSeconds: secondsOf(on.clock) });
   }
 
   async function commit(enrolment: EnrolmentRecord, answer: ActivationAnswer) {
-    const { challenge, appraisal, evidenceDocument, node, countersBefore } = await decide(enrolment, answer);
-    const atSeconds = secondsOf(on.clock);
-    const verdict = verdictRecord({ challenge, node, appraisal, evidenceDocument, atSeconds });
+    const judgement = await judge(enrolment, answer);
+    const { challenge, known, appraisal } = judgement;
+    const { accepted } = appraisal;
+    if (accepted === undefined) {
+      await on.store.recordRefusal(recordOf(judgement, known));
+      throw enrolmentProblem(appraisal);
+    }
+    const standing = await on.admission.decide(enrolment, known);
+    const node = draftNode({ enrolment, known, standing, accepted, nowSeconds: secondsOf(on.clock) });
+    const verdict = recordOf(judgement, node);
     const outcome = await on.store.commitActivation({
       enrolmentId: enrolment.id,
       challengeSha256: challenge.sha256,
       node,
-      ...(countersBefore && { countersBefore }),
+      ...(known?.counters && { countersBefore: known.counters }),
       endorsementKeys: enrolment.credentials,
+      ...(known && changesAk(enrolment, known) && { akNameBefore: known.akName }),
+      ...(standing.tokenSha256 !== undefined && { tokenSha256: standing.tokenSha256 }),
       verdict,
     });
-    if (outcome === 'conflict')
-      throw new Problem('enrolment-refused', 'the node or its keys changed while it enrolled: begin again');
-    if (outcome === 'token-spent')
-      throw new Problem('enrolment-refused', 'another machine has used this enrolment token');
-    if (outcome !== 'committed') throw evidenceProblem(spentChallenge(outcome));
+    refuseOutcome(outcome);
     if (verdict.facts === undefined) throw new Error('an accepted verdict has facts');
     return { node, facts: verdict.facts };
   }
 
   return {
     async begin(request) {
-      const { akPublic, akName, eks } = await examineKeys(request, on.examineEk);
-      await refuseKnownConflicts(toHex(akName), eks);
-      await refuseFlood(eks);
+      const { akPublic, akName, eks, notes } = await examineKeys(request, on.examineEk);
+      const known = await findLinkedNode(on.store, { akName: toHex(akName), eks });
+      const token = await findNeededToken(request, eks, known);
+      await refuseFlood(known !== undefined || token !== undefined || (await on.admission.isListed(eks)));
 
       const id = toHex(on.random(ENROLMENT_ID_BYTES));
-      const credentials = eks.map((ek) => offerCredential(ek, akName));
+      const credentials = eks.map((ek) => offerCredential(ek, { akName, random: on.random }));
       await on.store.saveEnrolment({
         id,
         akPublic: akPublic.raw,
@@ -203,7 +178,8 @@ export function createEnrolmentService(on: {
         credentials: credentials.map(({ pending }) => pending),
         clientThumbprint: request.client.thumbprint,
         untrustedHints: request.untrustedHints,
-        notes: [],
+        ...(token && { tokenSha256: token.sha256 }),
+        notes,
         expiresAtSeconds: secondsOf(on.clock) + on.ttlSeconds,
       });
       const challenge = await on.challenges.issue({
@@ -237,16 +213,12 @@ export function createEnrolmentService(on: {
   };
 }
 
-/** Every credential must be answered, and nothing else: all EKs that become aliases were proven. */
-function requireSecrets(enrolment: EnrolmentRecord, answer: ActivationAnswer): void {
-  const answers = new Map(answer.secrets.map((secret) => [secret.ekFingerprint, secret.secret]));
-  const right = enrolment.credentials.every((credential) => {
-    const secret = answers.get(credential.fingerprint);
-    return secret !== undefined && bytesEqual(sha256(secret), fromHex(credential.secretSha256));
-  });
-  if (!right || answer.secrets.length !== enrolment.credentials.length)
-    throw new Problem(
-      'activation-refused',
-      'the TPM did not open the credential: EK and AK are not both in it',
-    );
+/** @throws {Problem} for every outcome but `committed` */
+function refuseOutcome(outcome: Awaited<ReturnType<AttestationStore['commitActivation']>>): void {
+  if (outcome === 'committed') return;
+  if (outcome === 'conflict')
+    throw new Problem('enrolment-refused', 'the node or its keys changed while it enrolled: begin again');
+  if (outcome === 'token-spent')
+    throw new Problem('token-refused', 'the enrolment token was used, withdrawn or expired meanwhile');
+  throw evidenceProblem(spentChallenge(outcome));
 }

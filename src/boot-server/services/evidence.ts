@@ -12,7 +12,7 @@ import type { Appraiser } from './appraiser.ts';
 import { challengeDigest } from './challenges.ts';
 import type { ClientKey } from './client-key.ts';
 import type { GrantService } from './grants.ts';
-import { requireEnrolled } from './node-standing.ts';
+import { findEnrolled } from './node-standing.ts';
 import type { RepositoryService } from './repository.ts';
 import type { SubmittedEvidence } from './submitted-evidence.ts';
 import { evidenceProblem, spentChallenge, verdictRecord } from './verdicts.ts';
@@ -66,7 +66,7 @@ export function createEvidenceService(on: {
       const { evidence, client } = submission;
       const challenge = await findChallenge(on.store, evidence);
       requirePurpose(challenge, 'boot');
-      const node = requireEnrolled(await on.store.findNodeByAk(challenge.akName));
+      const node = await findEnrolled(on.store, challenge.akName);
       if (challenge.consumed) throw await refuseSpent(challenge, node, 'nonce-consumed');
 
       const { appraisal, evidenceDocument } = await on.appraiser({

@@ -3,6 +3,7 @@ import { type Kysely, sql } from 'kysely';
 const STATEMENTS = [
   `alter table nodes add column ak_generation integer not null default 1`,
   `alter table nodes add column ak_may_change integer not null default 0`,
+  `alter table nodes add column ak_rotation_due integer not null default 0`,
   `alter table nodes add column rom_asserted integer not null default 0`,
   `alter table nodes add column session_release_digest text`,
   `alter table nodes add column session_stage0_sha256 text`,

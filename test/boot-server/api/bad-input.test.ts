@@ -72,7 +72,7 @@ const JSON_CALLS: Record<string, { path: () => string; body: () => Promise<objec
   },
   'agents POST /v1/enrolments': {
     path: () => '/v1/enrolments',
-    body: async () => node.enrolmentBody(),
+    body: async () => node.enrolmentBody({ token: '2222-3333' }),
     base64: [['akPublic'], ['eks', '0', 'public'], ['eks', '0', 'certificate']],
   },
   'agents POST /v1/enrolments/:id/activation': {
@@ -107,6 +107,30 @@ const JSON_CALLS: Record<string, { path: () => string; body: () => Promise<objec
     path: () => `/admin/v1/nodes/${node.id}/lift-hold`,
     body: async () => ({ reason: '' }),
   },
+  'operators POST /admin/v1/nodes/:id/readmit': {
+    path: () => `/admin/v1/nodes/${node.id}/readmit`,
+    body: async () => ({ reason: '' }),
+  },
+  'operators POST /admin/v1/nodes/:id/rotate-ak': {
+    path: () => `/admin/v1/nodes/${node.id}/rotate-ak`,
+    body: async () => ({ reason: '' }),
+  },
+  'operators POST /admin/v1/nodes/:id/allow-new-ak': {
+    path: () => `/admin/v1/nodes/${node.id}/allow-new-ak`,
+    body: async () => ({ reason: '' }),
+  },
+  'operators POST /admin/v1/nodes/:id/assert-rom': {
+    path: () => `/admin/v1/nodes/${node.id}/assert-rom`,
+    body: async () => ({ reason: '' }),
+  },
+  'operators POST /admin/v1/nodes/:id/withdraw-rom': {
+    path: () => `/admin/v1/nodes/${node.id}/withdraw-rom`,
+    body: async () => ({ reason: '' }),
+  },
+  'operators POST /admin/v1/tokens': {
+    path: () => '/admin/v1/tokens',
+    body: async () => ({ channel: 'demo', validSeconds: 3600, comment: '' }),
+  },
   'operators POST /admin/v1/trust-anchors': {
     path: () => '/admin/v1/trust-anchors',
     body: async () => ({
@@ -137,6 +161,12 @@ const NAMED_CALLS: Record<string, string> = {
   'operators POST /admin/v1/nodes/:id/reject': `n-${'0'.repeat(20)}`,
   'operators POST /admin/v1/nodes/:id/revoke': `n-${'0'.repeat(20)}`,
   'operators POST /admin/v1/nodes/:id/lift-hold': `n-${'0'.repeat(20)}`,
+  'operators POST /admin/v1/nodes/:id/readmit': `n-${'0'.repeat(20)}`,
+  'operators POST /admin/v1/nodes/:id/rotate-ak': `n-${'0'.repeat(20)}`,
+  'operators POST /admin/v1/nodes/:id/allow-new-ak': `n-${'0'.repeat(20)}`,
+  'operators POST /admin/v1/nodes/:id/assert-rom': `n-${'0'.repeat(20)}`,
+  'operators POST /admin/v1/nodes/:id/withdraw-rom': `n-${'0'.repeat(20)}`,
+  'operators DELETE /admin/v1/tokens/:id': '0'.repeat(16),
   'operators GET /admin/v1/verdicts/:id': '1',
   'operators GET /admin/v1/verdicts/:id/evidence': '1',
   'operators DELETE /admin/v1/trust-anchors/:sha256': 'ab'.repeat(32),
@@ -153,6 +183,7 @@ const PLAIN_CALLS = [
   'operators GET /readyz',
   'operators GET /admin/v1/nodes',
   'operators GET /admin/v1/eks',
+  'operators GET /admin/v1/tokens',
   'operators GET /admin/v1/verdicts',
   'operators GET /admin/v1/trust-anchors',
   'operators GET /admin/v1/grant-keys',

@@ -281,7 +281,8 @@ describe('E28 a flood of enrolments', () => {
     ];
     await world.list(listed);
     const expiry = world.clock.nowMs() / 1000 + 60;
-    flood(`insert into enrolments values (?, x'00', '000b', 'thumbprint', '{}', ${expiry}, null)`);
+    flood(`insert into enrolments (id, ak_public, ak_name, client_thumbprint, untrusted_hints, expires_at)
+      values (?, x'00', '000b', 'thumbprint', '{}', ${expiry})`);
     const answer = await stranger.begin();
     expect([answer.status, answer.json.code, answer.headers['retry-after']]).toEqual([
       429,

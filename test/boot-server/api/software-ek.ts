@@ -1,21 +1,35 @@
 import {
   constants,
   createDecipheriv,
+  createECDH,
   createHmac,
   createPublicKey,
+  generateKeyPairSync,
   type KeyObject,
   privateDecrypt,
   webcrypto,
 } from 'node:crypto';
-import { asciiBytes, bytesEqual, EMPTY, fromBase64Url, fromHex } from '../../../src/core/bytes.ts';
-import { ALG } from '../../../src/tpm/algorithms.ts';
-import { kdfa } from '../../../src/tpm/kdf.ts';
+import {
+  asciiBytes,
+  bytesEqual,
+  concatBytes,
+  EMPTY,
+  fromBase64Url,
+  fromHex,
+} from '../../../src/core/bytes.ts';
+import { ALG, curveById, type EccCurve, type HashAlgorithm } from '../../../src/tpm/algorithms.ts';
+import { kdfa, kdfe } from '../../../src/tpm/kdf.ts';
 import { attributesOf } from '../../../src/tpm/object-attributes.ts';
 import { encodeTpmtPublic, parseTpmtPublic, type TpmPublic } from '../../../src/tpm/public-area.ts';
 import { parseWhole } from '../../../src/tpm/reader.ts';
 import { sized } from '../../../src/tpm/writer.ts';
-import { type Authority, issueEk } from '../../attestation/endorsement/certificate-maker.ts';
-import { SHA256 } from '../../attestation/software-ak.ts';
+import {
+  type Authority,
+  type CertificateOptions,
+  issueEk,
+  KeyUsageFlags,
+} from '../../attestation/endorsement/certificate-maker.ts';
+import { hashOf } from '../../attestation/software-ak.ts';
 import { createQuickRsaKey } from './quick-rsa.ts';
 
 /** The endorsement side of a TPM in software: the key that its manufacturer certified. */
@@ -31,9 +45,7 @@ export interface SoftwareEk {
   open(credential: { credentialBlob: Uint8Array; encryptedSecret: Uint8Array; name: Uint8Array }): Uint8Array;
 }
 
-/** PolicySecret(endorsement) with SHA-256: PolicyA of the TCG EK Credential Profile, annex B.2. */
-const POLICY_A = fromHex('837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa');
-const TEMPLATE_ATTRIBUTES = attributesOf(
+const LOW = attributesOf(
   'fixedTPM',
   'fixedParent',
   'sensitiveDataOrigin',
@@ -41,60 +53,124 @@ const TEMPLATE_ATTRIBUTES = attributesOf(
   'restricted',
   'decrypt',
 );
+const HIGH = LOW | attributesOf('userWithAuth');
+const POLICY_A = '837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa';
+const POLICY_B256 = 'ca3d0a99a2b93906f7a3342414efcfb3a385d44cd1fd459089d19b5071c0b7a0';
+const POLICY_B384 =
+  'b26e7d28d11a50bc53d882bcf5fd3a1a074148bb35d3b4e4cb1c0ad9bde419cacb47ba09699646150f9fc000f3f80e12';
 
-/** RSA-2048 by the low-range template L-1, as swtpm and most chips make it. */
+/** By the names of the TCG EK Credential Profile, annex B; `ecc` holds a TPM_ECC_CURVE. */
+const TEMPLATES = {
+  'L-1': { attributes: LOW, nameAlg: ALG.SHA256, policy: POLICY_A, aesBits: 128 },
+  'L-2': { ecc: 3, attributes: LOW, nameAlg: ALG.SHA256, policy: POLICY_A, aesBits: 128 },
+  'H-1': { attributes: HIGH, nameAlg: ALG.SHA256, policy: POLICY_B256, aesBits: 128 },
+  'H-2': { ecc: 3, attributes: HIGH, nameAlg: ALG.SHA256, policy: POLICY_B256, aesBits: 128 },
+  'H-3': { ecc: 4, attributes: HIGH, nameAlg: ALG.SHA384, policy: POLICY_B384, aesBits: 256 },
+} as const;
+
+export type TemplateName = keyof typeof TEMPLATES;
+
+/** RSA-2048 by the low-range template L-1, as swtpm and most chips make it, unless another is asked for. */
 export async function createSoftwareEk(
   manufacturer: Authority,
-  { attributes = TEMPLATE_ATTRIBUTES }: { attributes?: number } = {},
+  options: { template?: TemplateName; attributes?: number; certificate?: CertificateOptions } = {},
 ): Promise<SoftwareEk> {
-  const privateKey = createQuickRsaKey();
+  const template = TEMPLATES[options.template ?? 'L-1'];
+  const common = {
+    nameAlg: hashOf(template.nameAlg),
+    attributes: options.attributes ?? template.attributes,
+    authPolicy: fromHex(template.policy),
+    symmetric: { keyBits: template.aesBits, mode: ALG.CFB },
+    scheme: { id: ALG.NULL },
+  };
+  const curve = 'ecc' in template ? curveById(template.ecc) : undefined;
+  const privateKey = curve
+    ? generateKeyPairSync('ec', { namedCurve: curve.name }).privateKey
+    : createQuickRsaKey();
   const publicKey = createPublicKey(privateKey);
-  const publicArea = parseTpmtPublic(
-    encodeTpmtPublic({
-      type: 'rsa',
-      nameAlg: SHA256,
-      attributes,
-      authPolicy: POLICY_A,
-      symmetric: { keyBits: 128, mode: ALG.CFB },
-      scheme: { id: ALG.NULL },
-      keyBits: 2048,
-      exponent: 65537,
-      modulus: fromBase64Url(publicKey.export({ format: 'jwk' }).n ?? ''),
-    }),
-  );
+  const jwk = publicKey.export({ format: 'jwk' });
+  const area = curve
+    ? { ...common, type: 'ecc' as const, curve, x: fromBase64Url(jwk.x ?? ''), y: fromBase64Url(jwk.y ?? '') }
+    : {
+        ...common,
+        type: 'rsa' as const,
+        keyBits: 2048,
+        exponent: 65537,
+        modulus: fromBase64Url(jwk.n ?? ''),
+      };
+  const publicArea = parseTpmtPublic(encodeTpmtPublic(area));
+  const keyUsage = curve ? KeyUsageFlags.keyAgreement : KeyUsageFlags.keyEncipherment;
   return {
     publicArea,
     public: sized(publicArea.raw),
-    certificate: await issueEk(await toCryptoKey(publicKey), manufacturer),
-    open: (credential) => activateCredential(privateKey, credential),
+    certificate: await issueEk(await toCryptoKey(publicKey, curve), manufacturer, {
+      keyUsage,
+      ...options.certificate,
+    }),
+    open: (credential) => activateCredential({ privateKey, publicArea, ...credential }),
   };
 }
 
-function activateCredential(
-  privateKey: KeyObject,
-  { credentialBlob, encryptedSecret, name }: Parameters<SoftwareEk['open']>[0],
-): Uint8Array {
-  const oaep = { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' };
-  const secret = parseWhole(encryptedSecret, 'TPM2B_ENCRYPTED_SECRET', (reader) => reader.sized(256));
-  const seed = privateDecrypt({ key: privateKey, ...oaep, oaepLabel: asciiBytes('IDENTITY\0') }, secret);
+type Activation = Parameters<SoftwareEk['open']>[0] & { privateKey: KeyObject; publicArea: TpmPublic };
+
+function activateCredential({ credentialBlob, name, ...key }: Activation): Uint8Array {
+  const { nameAlg, symmetric } = key.publicArea;
+  const keyBits = symmetric?.keyBits ?? 0;
+  const seed = recoverSeed(key);
   const idObject = parseWhole(credentialBlob, 'TPM2B_ID_OBJECT', (reader) => reader.sized(256));
   const { integrity, encIdentity } = parseWhole(idObject, 'TPMS_ID_OBJECT', (reader) => ({
-    integrity: reader.sized(32),
+    integrity: reader.sized(nameAlg.size),
     encIdentity: reader.fixed(reader.remaining),
   }));
   const derive = (label: string, contextU: Uint8Array, bits: number) =>
-    kdfa({ hash: SHA256, key: seed, label, contextU, contextV: EMPTY, bits });
-  const hmac = createHmac('sha256', derive('INTEGRITY', EMPTY, 256))
+    kdfa({ hash: nameAlg, key: seed, label, contextU, contextV: EMPTY, bits });
+  const hmac = createHmac(nameAlg.name, derive('INTEGRITY', EMPTY, 8 * nameAlg.size))
     .update(encIdentity)
     .update(name);
   if (!bytesEqual(hmac.digest(), integrity)) throw new Error('TPM_RC_INTEGRITY');
-  const cipher = createDecipheriv('aes-128-cfb', derive('STORAGE', name, 128), new Uint8Array(16));
+  const storageKey = derive('STORAGE', name, keyBits);
+  const cipher = createDecipheriv(`aes-${keyBits}-cfb`, storageKey, new Uint8Array(16));
   const identity = Buffer.concat([cipher.update(encIdentity), cipher.final()]);
   return parseWhole(identity, 'TPM2B_DIGEST', (reader) => reader.sized(32));
 }
 
-async function toCryptoKey(publicKey: KeyObject): Promise<webcrypto.CryptoKey> {
-  const algorithm = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' };
+/** Part 1, annexes B.10.4 and C.6.1. */
+function recoverSeed({
+  privateKey,
+  publicArea,
+  encryptedSecret,
+}: Omit<Activation, 'credentialBlob' | 'name'>) {
+  const { nameAlg } = publicArea;
+  const secret = parseWhole(encryptedSecret, 'TPM2B_ENCRYPTED_SECRET', (reader) => reader.sized(512));
+  if (publicArea.type === 'ecc') return eccSeed({ privateKey, curve: publicArea.curve, nameAlg, secret });
+  const oaep = { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: nameAlg.name };
+  return privateDecrypt({ key: privateKey, ...oaep, oaepLabel: asciiBytes('IDENTITY\0') }, secret);
+}
+
+function eccSeed(on: { privateKey: KeyObject; curve: EccCurve; nameAlg: HashAlgorithm; secret: Uint8Array }) {
+  const { coordinateSize, ecdhName } = on.curve;
+  const [partyU, y] = parseWhole(on.secret, 'TPMS_ECC_POINT', (reader) => [
+    reader.sized(coordinateSize),
+    reader.sized(coordinateSize),
+  ]);
+  const { d = '', x = '' } = on.privateKey.export({ format: 'jwk' });
+  const ecdh = createECDH(ecdhName);
+  ecdh.setPrivateKey(fromBase64Url(d));
+  const z = ecdh.computeSecret(concatBytes(Uint8Array.of(4), partyU ?? EMPTY, y ?? EMPTY));
+  return kdfe({
+    hash: on.nameAlg,
+    z,
+    label: 'IDENTITY',
+    partyU: partyU ?? EMPTY,
+    partyV: fromBase64Url(x),
+    bits: 8 * on.nameAlg.size,
+  });
+}
+
+async function toCryptoKey(publicKey: KeyObject, curve?: EccCurve): Promise<webcrypto.CryptoKey> {
+  const algorithm = curve
+    ? { name: 'ECDSA', namedCurve: curve.name }
+    : { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' };
   const spki = publicKey.export({ type: 'spki', format: 'der' });
   return webcrypto.subtle.importKey('spki', spki, algorithm, true, ['verify']);
 }

@@ -51,6 +51,8 @@ interface NodeParts {
 /** A machine in software: TPM, firmware log, ephemeral key and connection, all speaking docs/protocol.md. */
 export class VirtualNode {
   readonly ek: SoftwareEk;
+  /** Others of the same chip, shown after the first. */
+  furtherEks: SoftwareEk[] = [];
   ak = createSoftwareAk();
   eventLog: Uint8Array;
   stage0Build: number;
@@ -110,8 +112,9 @@ export class VirtualNode {
   /** The body of POST /v1/enrolments. */
   enrolmentBody(changes: Record<string, unknown> = {}): Record<string, unknown> {
     return {
-      eks: [{ public: toBase64(this.ek.public), certificate: toBase64(this.ek.certificate) }],
+      eks: [this.ek, ...this.furtherEks].map(toPresented),
       akPublic: toBase64(sized(this.ak.publicBytes)),
+      tpmManufacturer: IBM,
       hints: { mac: '52:54:00:00:00:01', product: 'virtual node' },
       ...changes,
     };
@@ -123,13 +126,15 @@ export class VirtualNode {
 
   /** What the TPM makes of the offered credentials. */
   secretsFor(offer: Offer): { ekFingerprint: string; secret: string }[] {
-    return offer.credentials.map(({ ekFingerprint, credentialBlob, encryptedSecret }) => {
-      const secret = this.ek.open({
+    const eks = [this.ek, ...this.furtherEks];
+    return offer.credentials.map(({ ekFingerprint: offered, credentialBlob, encryptedSecret }) => {
+      const ek = eks.find(({ publicArea }) => ekFingerprint(publicArea) === offered) ?? this.ek;
+      const secret = ek.open({
         credentialBlob: fromBase64(credentialBlob),
         encryptedSecret: fromBase64(encryptedSecret),
         name: this.akNameBytes,
       });
-      return { ekFingerprint, secret: toBase64(secret) };
+      return { ekFingerprint: offered, secret: toBase64(secret) };
     });
   }
 
@@ -222,6 +227,14 @@ export class VirtualNode {
   post(path: string, body: unknown, client = this.client): Promise<Answer> {
     return client.call(path, { method: 'POST', body });
   }
+}
+
+/** TPM_PT_MANUFACTURER of swtpm, for which our certificates are made. */
+const IBM = '49424d00';
+
+/** As an enrolment shows it. */
+export function toPresented(ek: SoftwareEk): { public: string; certificate: string } {
+  return { public: toBase64(ek.public), certificate: toBase64(ek.certificate) };
 }
 
 export function spkiOf({ key }: ClientIdentity): Uint8Array {

@@ -10,6 +10,8 @@ const MAX_ENTRIES = 10_000;
 const ImportBody = Type.Object(
   {
     channel: ChannelName,
+    /** Moves keys that are listed for another channel. */
+    replace: Type.Optional(Type.Boolean()),
     entries: Type.Array(
       Type.Object({ fingerprint: Sha256Hex, comment: Type.String({ maxLength: 200 }) }, closed),
       { minItems: 1, maxItems: MAX_ENTRIES },
@@ -26,8 +28,9 @@ export function registerEndorsementKeyRoutes(
   app.get('/admin/v1/eks', async () => ({ eks: await on.store.listListedEks() }));
 
   app.post('/admin/v1/eks', { schema: { body: ImportBody }, bodyLimit: on.maxBodyBytes }, async (request) => {
-    const { channel, entries } = request.body;
+    const { channel, entries, replace = false } = request.body;
     const importedAtSeconds = secondsOf(on.clock);
-    return on.store.importListedEks(entries.map((entry) => ({ ...entry, channel, importedAtSeconds })));
+    const keys = entries.map((entry) => ({ ...entry, channel, importedAtSeconds }));
+    return on.store.importListedEks(keys, { replace });
   });
 }

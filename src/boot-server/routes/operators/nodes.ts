@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import type { AttestationStore, StoredVerdict } from '../../../attestation/attestation-store.ts';
-import type { NodeRecord, NodeStatus } from '../../../attestation/node.ts';
+import { ekGroupsOf, type NodeRecord, type NodeSession, type NodeStatus } from '../../../attestation/node.ts';
 import { type Clock, secondsOf } from '../../../core/clock.ts';
 import type { OperatorsApp } from '../../doors.ts';
 import { Problem } from '../../problems.ts';
@@ -25,7 +25,7 @@ export function registerNodeRoutes(app: OperatorsApp, on: { store: AttestationSt
     wanted: {
       from: readonly NodeStatus[];
       to: NodeStatus;
-      admission?: 'approved';
+      admission?: 'approved' | 'pending';
       channel?: string;
       reason?: string;
     },
@@ -72,6 +72,26 @@ export function registerNodeRoutes(app: OperatorsApp, on: { store: AttestationSt
     change(request.params.id, { from: ['enrolled', 'pending', 'rejected'], to: 'revoked', ...request.body }),
   );
 
+  app.post('/admin/v1/nodes/:id/readmit', { schema: { params: Params, body: ReasonBody } }, async (request) =>
+    change(request.params.id, { from: ['rejected'], to: 'pending', admission: 'pending', ...request.body }),
+  );
+
+  for (const mark of ['rotate-ak', 'allow-new-ak', 'assert-rom', 'withdraw-rom'] as const)
+    app.post(
+      `/admin/v1/nodes/:id/${mark}`,
+      { schema: { params: Params, body: ReasonBody } },
+      async (request) => {
+        const node = await findNode(request.params.id);
+        const atSeconds = secondsOf(on.clock);
+        if ((await on.store.markNode({ nodeId: node.id, mark, atSeconds, ...request.body })) === 'unchanged')
+          throw new Problem(
+            'node-state-conflict',
+            `node ${node.id} is ${node.status}: that is for others only`,
+          );
+        return describeNode(await findNode(node.id));
+      },
+    );
+
   app.post(
     '/admin/v1/nodes/:id/lift-hold',
     { schema: { params: Params, body: ReasonBody } },
@@ -92,10 +112,30 @@ function describeNode(node: NodeRecord) {
     state: node.state ?? null,
     channel: node.channel,
     ekFingerprints: node.ekFingerprints,
+    ekGroups: ekGroupsOf(node.ekFingerprints[0] ?? ''),
+    manufacturer: node.manufacturer ?? null,
     akName: node.akName,
+    akGeneration: node.akGeneration,
+    akMayChange: node.akMayChange,
+    akRotationDue: node.akRotationDue,
+    romAsserted: node.romAsserted,
+    suspect: node.suspect ? { since: node.suspect.sinceSeconds, reason: node.suspect.reason } : null,
+    session: describeSession(node.session),
     hints: node.untrustedHints,
     createdAt: node.createdAtSeconds,
     lastVerdictAt: node.lastVerdictAtSeconds ?? null,
+  };
+}
+
+function describeSession(session: NodeSession | undefined) {
+  if (session === undefined) return null;
+  return {
+    releaseDigest: session.releaseDigest,
+    stage0Sha256: session.stage0Sha256 ?? null,
+    resetCount: session.resetCount,
+    restartCount: session.restartCount,
+    startedAt: session.startedAtSeconds,
+    provenAt: session.provenAtSeconds,
   };
 }
 
