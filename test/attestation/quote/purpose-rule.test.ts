@@ -124,6 +124,14 @@ describe('reference values', () => {
     ]);
   });
 
+  it('P12 says the first three of the accepted values, and that there are more', () => {
+    const [a, b, c, d] = [1, 2, 3, 4].map((byte) => new Uint8Array(32).fill(byte));
+    if (!a || !b || !c || !d) throw new Error('four values were made');
+    const messageFor = (...accepted: Uint8Array[]) => verdictWith([{ pcr: 4, accepted }]).reasons[0]?.message;
+    expect(messageFor(a, b, c)).toMatch(/: expected (?:01){32} or (?:02){32} or (?:03){32}$/);
+    expect(messageFor(a, b, c, d)).toMatch(/ or (?:03){32} or others$/);
+  });
+
   it('Q58 refuses a reference that cannot be compared', () => {
     expect(codesOf(verdictWith([{ pcr: 4, accepted: [] }]))).toEqual(['reference-unusable']);
     expect(codesOf(verdictWith([{ pcr: 10, accepted: [ZERO] }]))).toEqual(['reference-unusable']);
