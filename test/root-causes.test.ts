@@ -168,9 +168,13 @@ describe('the server', () => {
   test('Keylime CVE-2026-1709: no bearer token lies in the database as it was given', async () => {
     await node.powerCycle();
     const grant = await node.grant();
+    const body = { channel: 'demo', validSeconds: 600, comment: 'rack 7' };
+    const { json } = await world.operators('/admin/v1/tokens', { method: 'POST', body });
+    expect(json.token, 'a token was made').toMatch(/^.{20,}$/);
     world.database((database) => database.exec('pragma wal_checkpoint(truncate)'));
     const file = readFileSync(`${world.config.dataDir}/state.db`);
     expect(file.includes(node.id), 'it is the right file').toBe(true);
+    expect(file.includes(json.token)).toBe(false);
     expect(file.includes(grant)).toBe(false);
     expect(file.includes(grant.split('.')[2] ?? grant)).toBe(false);
   });
