@@ -33,8 +33,9 @@ export async function benchVerify(): Promise<Measurement[]> {
   ];
 }
 
-const ROUNDS = 9;
-const CALLS_PER_ROUND = 2000;
+const ROUNDS = 15;
+const ROUND_MS = 100;
+const WARM_UP_MS = 800;
 
 /**
  * Whole quote verifications (decoding, extraData, signature, selection, PCR digest) beside bare `crypto.verify`
@@ -101,7 +102,7 @@ async function benchEk(): Promise<Measurement[]> {
   const namesakes: Authority[] = [];
   while (namesakes.length < NAMESAKES) namesakes.push(await createAuthority(intermediate.name));
   const many = { certificate, ekPublic, anchors: anchorsOf(namesakes), nowMs: NOW_MS };
-  const [refusals] = ratesOf(() => refusalOf(() => verifyEkCertificate(many)), undefined, 50);
+  const [refusals] = ratesOf(() => refusalOf(() => verifyEkCertificate(many)));
   return [
     {
       name: 'EK certificates verified per second (P-256, one intermediate)',
@@ -135,14 +136,22 @@ function refusalOf(action: () => unknown): unknown {
 type Rates = [number[], number[]];
 
 /** Of two actions in turns, warm, per second of this process's CPU time, round by round. */
-function ratesOf(one: () => unknown, other: () => unknown = () => {}, calls = CALLS_PER_ROUND): Rates {
+function ratesOf(one: () => unknown, other: () => unknown = one): Rates {
+  const calls = [callsPerRound(one), callsPerRound(other)] as const;
   const rates: Rates = [[], []];
-  for (const action of [one, other]) rateOf(action, calls);
   for (let round = 0; round < ROUNDS; round += 1) {
-    rates[0].push(rateOf(one, calls));
-    rates[1].push(rateOf(other, calls));
+    rates[0].push(rateOf(one, calls[0]));
+    rates[1].push(rateOf(other, calls[1]));
   }
   return rates;
+}
+
+/** Warms up, then knows how often the action fits into a round. */
+function callsPerRound(action: () => unknown): number {
+  const until = performance.now() + WARM_UP_MS;
+  let calls = 0;
+  for (; performance.now() < until; calls += 1) action();
+  return Math.ceil((calls * ROUND_MS) / WARM_UP_MS);
 }
 
 function rateOf(action: () => unknown, calls: number): number {
