@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -125,7 +125,7 @@ async function start(
   const log = openSync(join(tpm.stateFolder, 'swtpm.log'), 'w+');
   const child = cleanup.ownChild(spawn('swtpm', all, { stdio: ['ignore', 'ignore', log] }));
   const ended = endOf(child);
-  for (let tries = 0; !existsSync(controlSocket); tries += 1) {
+  for (let tries = 0; !isListening(controlSocket); tries += 1) {
     if (child.exitCode !== null || child.pid === undefined || tries > START_SECONDS * 50)
       throw new LabError('tpm-failed', `swtpm does not start: see ${join(tpm.stateFolder, 'swtpm.log')}`);
     await delay(20);
@@ -137,6 +137,12 @@ async function start(
     rmSync(controlSocket, { force: true });
   };
   return { controlSocket, tcti, pid: child.pid ?? 0, stop };
+}
+
+/** A socket's file is there a moment before anybody listens. The kernel's flag for that is SO_ACCEPTCON. */
+function isListening(socket: string): boolean {
+  const lines = readFileSync('/proc/net/unix', 'latin1').split('\n');
+  return lines.some((line) => line.endsWith(` ${socket}`) && line.split(' ')[3] === '00010000');
 }
 
 function endOf(child: ChildProcess): Promise<void> {

@@ -176,3 +176,68 @@ describe('a machine whose EK was imported', () => {
     expect(valuesOf(run, 'verdict')).toMatchObject({ admission: 'listed' });
   });
 });
+
+describe('a machine with a token', () => {
+  let holder: HostMachine;
+  const createToken = () =>
+    String(lab.operate('/admin/v1/tokens', { channel: 'lab', validSeconds: 3600, comment: '' }).token);
+  const nodeOf = async (ek: string) => {
+    const nodes = JSON.parse(await lab.admin('-o', 'json', 'nodes', 'list')) as {
+      id: string;
+      ekFingerprints: string[];
+    }[];
+    return nodes.filter(({ ekFingerprints }) => ekFingerprints.includes(ek));
+  };
+
+  it('enrols and boots with no hands, admitted by the token and by nothing else', async () => {
+    holder = await lab.createMachine('holder');
+    writeFileSync(join(holder.folder, 'token'), createToken());
+    holder.powerOn();
+    const run = await holder.run(...BOOT);
+    expect(run.status, run.console).toBe(0);
+    expect(valuesOf(run, 'verdict')).toMatchObject({ identity: 'certified', admission: 'token' });
+    expect(existsSync(join(holder.folder, 'token'))).toBe(false);
+  });
+
+  it('P9 is one node by both EKs of its TPM', async () => {
+    const { stdout } = await holder.run('fingerprint', '--all');
+    const [first = '', second = ''] = stdout.trim().split('\n');
+    const [node] = await nodeOf(first);
+    expect(node?.ekFingerprints.toSorted()).toEqual([first, second].toSorted());
+    expect(await nodeOf(second)).toEqual([node]);
+  });
+
+  it('gets a new attestation key when its operator asks for one, and keeps it at every boot', async () => {
+    const { stdout } = await holder.run('fingerprint');
+    const [node] = await nodeOf(stdout.trim());
+    lab.operate(`/admin/v1/nodes/${node?.id}/rotate-ak`, {});
+    holder.powerOn();
+    const rotated = await holder.run(...BOOT);
+    expect(rotated.status, rotated.console).toBe(0);
+    expect(stepsOf(rotated).filter((step) => step === 'ak-rotated' || step === 'enrol')).toEqual([
+      ...['ak-rotated', 'enrol'],
+    ]);
+    holder.powerOn();
+    const later = await holder.run(...BOOT);
+    expect(later.status, later.console).toBe(0);
+    expect(stepsOf(later)).toContain('ak-rotated');
+    expect(stepsOf(later)).not.toContain('enrol');
+    expect(valuesOf(later, 'ak-rotated')).toEqual(valuesOf(rotated, 'ak-rotated'));
+  });
+
+  it('whose token another machine has used waits for an operator', async () => {
+    const token = createToken();
+    const first = await lab.createMachine('first-holder');
+    const second = await lab.createMachine('second-holder');
+    for (const machine of [first, second]) {
+      writeFileSync(join(machine.folder, 'token'), token);
+      machine.powerOn();
+    }
+    expect((await first.run(...BOOT)).status).toBe(0);
+    const agent = second.start(...BOOT);
+    await until(() => agent.console().includes('step=enrol state=pending'));
+    agent.signal('SIGTERM');
+    await agent.ended;
+    expect(agent.console()).toContain('step=token-refused code=token-refused');
+  });
+});
