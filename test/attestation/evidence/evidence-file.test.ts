@@ -312,6 +312,9 @@ describe('a floor record in an evidence file', () => {
   const codesOn = (floor: ReturnType<typeof floorWith>) =>
     codesOf(verifyEvidenceDocument(encodeEvidenceDocument({ ...FIELDS, floor })));
 
+  const sentenceOn = (floor: ReturnType<typeof floorWith>) =>
+    verifyEvidenceDocument(encodeEvidenceDocument({ ...FIELDS, floor })).reasons[0]?.message;
+
   it('is accepted when the AK certified it for this challenge', () => {
     expect(codesOn(floorWith())).toEqual([]);
     expect(codesOn(floorWith({ nvPublic: sized(nvPublic) }))).toEqual([]);
@@ -353,6 +356,29 @@ describe('a floor record in an evidence file', () => {
     const unwritten = nvPublicOf(0);
     const attest = { indexName: computeName(parseTpmsNvPublic(unwritten)) };
     expect(codesOn(floorWith({ nvPublic: unwritten, attest }))).toEqual(['floor-index-mismatch']);
+    expect(sentenceOn(floorWith({ nvPublic: unwritten, attest }))).toBe(
+      'floor: the NV index was never written',
+    );
+  });
+
+  it.each<[Parameters<typeof floorWith>[0], RegExp]>([
+    [
+      { attest: { extraData: new Uint8Array(32) } },
+      /^floor: certified for extraData 000000000000\.\.\., expected [0-9a-f]{12}\.\.\.$/,
+    ],
+    [
+      { attest: { indexName: new Uint8Array(34) } },
+      /^floor: NV index 000b[0-9a-f]{8}\.\.\. came, certified was 000000000000\.\.\.$/,
+    ],
+    [
+      { contents: new Uint8Array(5) },
+      /^floor: 5 bytes came, which are not the 64 bytes of the index that had to be certified$/,
+    ],
+    [{ attest: { clockInfo } }, /^floor: certified at TPM counters \(6, 2\), the quote is of \(7, 2\)$/],
+    [{ certifier: createSoftwareAk() }, /^floor: signature: not made by attestation key 000b[0-9a-f]{64}$/],
+    [{ nvPublic: new Uint8Array(0) }, /^floor: TPMS_NV_PUBLIC: 4 bytes wanted at offset 0, 0 left$/],
+  ])('P7 %# says what was expected and what came', (changes, sentence) => {
+    expect(sentenceOn(floorWith(changes))).toMatch(sentence);
   });
 
   it('Q55 refuses when an exception comes in the middle of it', () => {
