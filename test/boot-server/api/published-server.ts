@@ -36,6 +36,17 @@ export class TestClock implements Clock {
   }
 }
 
+type NodeVerb =
+  | 'approve'
+  | 'reject'
+  | 'readmit'
+  | 'revoke'
+  | 'lift-hold'
+  | 'rotate-ak'
+  | 'allow-new-ak'
+  | 'assert-rom'
+  | 'withdraw-rom';
+
 /** Decisions on the event loop, where coverage sees them: the threads have tests of their own. */
 const INLINE_VERIFICATION = 'limits: { verificationThreads: 0 }';
 
@@ -200,7 +211,7 @@ export class PublishedServer {
     await this.operators('/admin/v1/eks', { method: 'POST', body });
   }
 
-  decide(verb: 'approve' | 'reject' | 'revoke' | 'lift-hold', node: VirtualNode): Promise<Answer> {
+  decide(verb: NodeVerb, node: VirtualNode): Promise<Answer> {
     return this.operators(`/admin/v1/nodes/${node.id}/${verb}`, { method: 'POST', body: {} });
   }
 

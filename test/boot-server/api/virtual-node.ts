@@ -25,6 +25,18 @@ export interface EvidenceChanges {
   ak?: SoftwareAk;
 }
 
+export interface QuoteRequest {
+  extraData: Uint8Array;
+  pcrs: Map<number, Uint8Array>;
+  changes: EvidenceChanges;
+}
+
+export interface QuoteAnswer {
+  /** TPMS_ATTEST and TPMT_SIGNATURE. */
+  attest: Uint8Array;
+  signature: Uint8Array;
+}
+
 export interface Evidence {
   challenge: string;
   claims: string;
@@ -185,23 +197,29 @@ export class VirtualNode {
     );
     const pcrs = pcrsOf(this.eventLog);
     changes.pcrs?.(pcrs);
-    const ak = changes.ak ?? this.ak;
     const extraData = computeExtraData({ challenge: asciiBytes(challenge), claims });
+    const { attest, signature } = await this.quote({ extraData, pcrs, changes });
+    return {
+      challenge,
+      claims: toBase64(claims),
+      attest: toBase64(attest),
+      signature: toBase64(signature),
+      pcrs: { sha256: Object.fromEntries([...pcrs].map(([pcr, value]) => [String(pcr), toHex(value)])) },
+      ...(eventLog && { eventLog: toBase64(eventLog) }),
+    };
+  }
+
+  /** TPM2_Quote; a test with a real TPM puts its own here. */
+  quote = async ({ extraData, pcrs, changes }: QuoteRequest): Promise<QuoteAnswer> => {
+    const ak = changes.ak ?? this.ak;
     const attest = buildQuote({
       ak,
       extraData,
       pcrs,
       changes: { clockInfo: { ...this.clockInfo }, ...changes.attest },
     });
-    return {
-      challenge,
-      claims: toBase64(claims),
-      attest: toBase64(attest),
-      signature: toBase64(ak.sign(attest)),
-      pcrs: { sha256: Object.fromEntries([...pcrs].map(([pcr, value]) => [String(pcr), toHex(value)])) },
-      ...(eventLog && { eventLog: toBase64(eventLog) }),
-    };
-  }
+    return { attest, signature: ak.sign(attest) };
+  };
 
   submit(evidence: unknown): Promise<Answer> {
     return this.post('/v1/evidence', evidence);
