@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import { QUOTED_PCRS } from '../../src/attestation/policy/channel-policy.ts';
+import { QUOTED_PCRS } from '../../src/attestation/policy/policy.ts';
 import { sha256, toBase64Url, toHex } from '../../src/core/bytes.ts';
 import { keyIdOf, tufKeyOf } from '../../src/signing/ed25519.ts';
 import { signJws } from '../../src/signing/jws.ts';

@@ -1,17 +1,26 @@
-import { asciiBytes, bytesEqual, EMPTY, fromHex, sha256, toHex } from '../core/bytes.ts';
+import { asciiBytes, bytesEqual, EMPTY, fromHex, sha256 } from '../core/bytes.ts';
 import { shortHex } from '../core/printable.ts';
 import { type Claims, parseClaims } from './evidence/claims.ts';
 import { encodeEvidenceDocument } from './evidence/evidence-file.ts';
 import { computeExtraData } from './evidence/extra-data.ts';
 import { loadAttestationKey } from './keys/attestation-key.ts';
-import type { PlatformState, TpmCounters } from './node.ts';
-import { type ChannelPolicy, evidencePolicyOf, offlinePolicyOf } from './policy/channel-policy.ts';
-import { identifyStage0, type Stage0Match, type Stage0Reference } from './policy/stage0-matching.ts';
+import type { Admission, Identity, NodeSession, PlatformState, TpmCounters } from './node.ts';
+import { appraiseState } from './policy/appraise-state.ts';
+import type { Baseline, FirmwareApproval } from './policy/baseline.ts';
+import {
+  evidencePolicyOf,
+  isAfterHandover,
+  offlinePolicyOf,
+  type PolicyContext,
+} from './policy/evidence-policy.ts';
+import type { Policy } from './policy/policy.ts';
+import type { Stage0Match, Stage0Reference } from './policy/stage0-matching.ts';
 import type { Purpose } from './quote/purpose.ts';
-import type { VerifiedQuote } from './quote/quote.ts';
-import { type Finding, Refusal } from './reasons.ts';
+import type { BootSession } from './quote/purpose-rule.ts';
+import { concludeFrom, type Finding, Refusal } from './reasons.ts';
 import { type UntrustedEvidence, verifyEvidence } from './verify.ts';
 
+/** Plain data: it is sent to the thread that decides. */
 export interface AppraisalInput {
   /** Of the stored challenge, never of the request. */
   purpose: Purpose;
@@ -19,12 +28,8 @@ export interface AppraisalInput {
   challenge: string;
   untrustedClaims: Uint8Array;
   untrustedEvidence: UntrustedEvidence;
-  attester: {
-    /** TPMT_PUBLIC from the store. */
-    akPublic: Uint8Array;
-    ekFingerprints: readonly string[];
-    counters?: TpmCounters;
-  };
+  /** All of it from the store, never from the request. */
+  attester: Attester;
   connection: {
     /** SubjectPublicKeyInfo of the client certificate on this connection. */
     clientSpki: Uint8Array;
@@ -32,20 +37,47 @@ export interface AppraisalInput {
     serverKeys: readonly string[];
   };
   stage0References: readonly Stage0Reference[];
-  policy: ChannelPolicy;
+  policy: Policy;
+  /** Those whose scope covers this node. */
+  firmwareApprovals: readonly FirmwareApproval[];
+  nowSeconds: number;
+}
+
+export interface Attester {
+  /** TPMT_PUBLIC. */
+  akPublic: Uint8Array;
+  ekFingerprints: readonly string[];
+  identity: Identity;
+  admission: Admission;
+  romAsserted: boolean;
+  counters?: TpmCounters;
+  session?: NodeSession;
+  baseline?: Baseline;
 }
 
 export interface Appraisal {
   verdict: 'accept' | 'refuse' | 'hold';
   reasons: readonly Finding[];
   notes: readonly Finding[];
+  /**
+   * The TPM signed a quote over exactly this challenge and these claims, and they came from where they say: what is
+   * wrong with the rest is the node's own doing. Anybody can send evidence that is not authentic.
+   */
+  authentic: boolean;
   /** What the PCRs mean; only for evidence that was accepted. */
-  accepted?: { state: PlatformState; counters: TpmCounters; stage0: Stage0Match };
+  accepted?: {
+    state: PlatformState;
+    counters: TpmCounters;
+    /** Absent where policy doesn't ask the PCRs which stage-0 was started. */
+    stage0?: Stage0Match;
+    /** To be kept as the node's own: its first, or what an operator approved. */
+    baseline?: Baseline;
+  };
 }
 
 /**
- * The whole decision on one piece of evidence: what the node claims, the TPM's quote over it, and which
- * published stage-0 the quoted PCRs belong to. Never throws for anything a node can send.
+ * The whole decision on one piece of evidence: what the node claims, the TPM's quote over it, which published
+ * stage-0 the quoted PCRs belong to, and what the policy says to all that. Never throws for anything a node can send.
  */
 export function appraise(input: AppraisalInput): Appraisal {
   const claims = readClaims(input.untrustedClaims);
@@ -53,75 +85,65 @@ export function appraise(input: AppraisalInput): Appraisal {
   const claimFaults = checkClaims(claims.claims, input);
   if (claimFaults.length > 0) return refuse(claimFaults);
 
+  const { attester, purpose } = input;
+  const session = bootSessionOf(input);
+  const context = contextOf(input);
   const outcome = verifyEvidence({
-    ak: loadAttestationKey(input.attester.akPublic),
+    ak: loadAttestationKey(attester.akPublic),
     expectedExtraData: computeExtraData(bindingOf(input)),
     untrustedEvidence: input.untrustedEvidence,
-    purpose: input.purpose,
-    ...(input.attester.counters && { previous: input.attester.counters }),
-    policy: evidencePolicyOf(input.policy),
+    purpose,
+    ...(session && { session }),
+    ...(attester.counters && { previous: attester.counters }),
+    policy: evidencePolicyOf(context),
   });
   const { reasons, notes, quote } = outcome;
-  if (outcome.verdict !== 'accept' || quote === undefined)
-    return { verdict: outcome.verdict, reasons, notes };
-  return appraiseStage0({ input, claims: claims.claims, quote, notes });
+  if (quote === undefined) return { verdict: outcome.verdict, reasons, notes, authentic: false };
+  if (outcome.verdict === 'refuse') return { verdict: 'refuse', reasons, notes, authentic: true };
+  const state = appraiseState({ ...context, ...input, quote, claimedBuild: claims.claims.stage0Build });
+  const conclusion = concludeFrom([...reasons, ...notes, ...state.findings]);
+  if (conclusion.verdict !== 'accept') return { ...conclusion, authentic: true };
+  const { counters } = quote;
+  return { ...conclusion, authentic: true, accepted: { ...state.meaning, counters } };
 }
 
 /** The evidence file of this input: anyone can hold the same checklist against it later. */
 export function evidenceDocumentOf(input: AppraisalInput): string {
   const { attester, purpose, untrustedEvidence } = input;
   const binding = bindingOf(input);
+  const session = bootSessionOf(input);
   return encodeEvidenceDocument({
     ...untrustedEvidence,
     akPublic: attester.akPublic,
     expectedExtraData: computeExtraData(binding),
-    policy: offlinePolicyOf(input.policy, input.stage0References),
+    policy: offlinePolicyOf(contextOf(input)),
     purpose,
     binding,
+    ...(session && { session }),
     ...(attester.counters && { previous: attester.counters }),
   });
 }
 
-function bindingOf(input: AppraisalInput) {
-  return { challenge: asciiBytes(input.challenge), claims: input.untrustedClaims };
+function contextOf({ attester, ...input }: AppraisalInput): PolicyContext {
+  const { session, baseline } = attester;
+  return {
+    policy: input.policy,
+    purpose: input.purpose,
+    firmwareApprovals: input.firmwareApprovals,
+    stage0References: input.stage0References,
+    ...(session && { session }),
+    ...(baseline && { baseline }),
+  };
 }
 
-/** Only quoted PCRs reach this: their values are the TPM's word. */
-function appraiseStage0(on: {
-  input: AppraisalInput;
-  claims: Claims;
-  quote: VerifiedQuote;
-  notes: readonly Finding[];
-}): Appraisal {
-  const { input, claims, quote, notes } = on;
-  const identified = identifyStage0(
-    { pcr4: pcrOf(quote, 4), pcr11: pcrOf(quote, 11) },
-    input.stage0References,
-  );
-  if ('fault' in identified) return refuse([identified.fault], notes);
-  const { match } = identified;
-  if (claims.stage0Build !== match.reference.build)
-    return refuse([
-      finding(
-        'claims-stage0-mismatch',
-        `the node says it runs stage-0 build ${claims.stage0Build}, its PCRs say build ${match.reference.build}`,
-      ),
-    ]);
-  if (!match.secureBoot && input.policy.secureBoot === 'required')
-    return refuse([finding('secure-boot-required', 'PCR 4: firmware started stage-0 without verifying it')]);
-  const secureBootNotes = match.secureBoot
-    ? []
-    : [finding('secure-boot-off', 'firmware started stage-0 without verifying it')];
-  return {
-    verdict: 'accept',
-    reasons: [],
-    notes: [...notes, ...secureBootNotes],
-    accepted: {
-      state: input.untrustedEvidence.eventLog === undefined ? 'self-reported' : 'measured',
-      counters: quote.counters,
-      stage0: match,
-    },
-  };
+function bootSessionOf({ purpose, attester: { session } }: AppraisalInput): BootSession | undefined {
+  if (session === undefined || !isAfterHandover(purpose)) return undefined;
+  const { releaseDigest, resetCount, restartCount } = session;
+  return { releaseDigest: fromHex(releaseDigest), resetCount, restartCount };
+}
+
+function bindingOf(input: AppraisalInput) {
+  return { challenge: asciiBytes(input.challenge), claims: input.untrustedClaims };
 }
 
 function readClaims(bytes: Uint8Array): { claims: Claims } | { fault: Finding } {
@@ -180,10 +202,6 @@ function finding(code: Finding['code'], message: string): Finding {
   return { code, message };
 }
 
-function refuse(reasons: readonly Finding[], notes: readonly Finding[] = []): Appraisal {
-  return { verdict: 'refuse', reasons, notes };
-}
-
-function pcrOf(quote: VerifiedQuote, pcr: number): string {
-  return toHex(quote.pcrs.get(pcr) ?? EMPTY);
+function refuse(reasons: readonly Finding[]): Appraisal {
+  return { verdict: 'refuse', reasons, notes: [], authentic: false };
 }

@@ -231,6 +231,45 @@ export const REASONS = {
     'Switch Secure Boot on in firmware setup with our certificate in `db`, then reboot; or have policy not require it.',
   ),
 
+  'stage0-self-reported': note(
+    'No PCR is asked which stage-0 runs: the build is what the node says.',
+    'Nothing, where the machine measures nothing and an operator vouches for its ROM; elsewhere give PCR 4 and 11 the rule stage0.',
+  ),
+  'secure-boot-unproven': refuse(
+    'Policy wants Secure Boot, and the event log of PCR 7 does not prove that it was on.',
+    'Look at `boot-admin verdicts log`; firmware that measures PCR 7 in another way needs a policy without secureBoot.state: required.',
+  ),
+  'secure-boot-db': refuse(
+    'Firmware accepts a signer that the policy does not list.',
+    'Find out who enrolled that certificate: remove it in firmware setup, or add its SHA-256 to secureBoot.db of the policy.',
+  ),
+  'firmware-changed': hold(
+    'Firmware, its settings or its Secure Boot keys are not what was approved for this node.',
+    'If you updated the machine, approve it with `boot-admin firmware approve`; if nobody did, keep it out and look at it.',
+  ),
+  'firmware-difference': note(
+    'What differs between the event log that was approved and this one.',
+    'Compare it with what you changed on the machine.',
+  ),
+  'baseline-missing': hold(
+    "The policy compares with an approved baseline, and nobody has approved this node's yet.",
+    'Look at what it measured with `boot-admin verdicts log`, then `boot-admin firmware approve`.',
+  ),
+
+  // The three facts
+  'identity-too-low': refuse(
+    'The policy takes only TPMs whose endorsement key its maker has certified.',
+    "Add the maker's root with `boot-admin trust-anchors add`, or give machines without certificate a channel with another policy.",
+  ),
+  'admission-not-accepted': refuse(
+    'The way in which this node was admitted is not one that its policy accepts.',
+    'Admit it in another way, give it another channel, or change `admission` in the policy.',
+  ),
+  'state-not-accepted': refuse(
+    'What the PCRs of this node prove is less than its policy accepts.',
+    'Turn on measured boot in its firmware; where there is none, its channel needs a policy that accepts that.',
+  ),
+
   // The event log
   'event-log-missing': refuse(
     'Policy wants the event log and none came.',

@@ -2,7 +2,9 @@ import { type HashAlgorithm, hashByName } from '../tpm/algorithms.ts';
 import { appraiseEventLog } from './event-log/event-log-appraisal.ts';
 import type { AttestationKey } from './keys/attestation-key.ts';
 import type { TpmCounters } from './node.ts';
+import { checkFirmware, type FirmwareReference } from './policy/firmware-rule.ts';
 import { checkReferenceValues, type ReferenceValue } from './policy/reference-values.ts';
+import { checkSecureBoot, type SecureBootPolicy } from './policy/secure-boot.ts';
 import { checkCounters } from './quote/counters.ts';
 import { checkFloor, type UntrustedFloor } from './quote/floor.ts';
 import type { PcrValues } from './quote/pcr-values.ts';
@@ -29,6 +31,11 @@ export interface EvidencePolicy {
   pcrs: readonly number[];
   eventLog: 'required' | 'optional';
   referenceValues: readonly ReferenceValue[];
+  /** PCRs that a running system may extend without an entry in firmware's log: their own rules judge them. */
+  unloggedPcrs?: readonly number[];
+  firmware?: FirmwareReference;
+  /** There where Secure Boot is required; it is judged where a log came, for nothing else proves it. */
+  secureBoot?: SecureBootPolicy;
 }
 
 export interface VerifyEvidenceInput {
@@ -81,7 +88,13 @@ function runChecklist(input: VerifyEvidenceInput): EvidenceVerdict {
     ...checkPurpose(quote, purpose, session),
     ...checkCounters(quote, previous),
     ...log.findings,
+    ...(log.log && policy.secureBoot
+      ? checkSecureBoot({ log: log.log, hash, quote, policy: policy.secureBoot })
+      : []),
     ...checkReferenceValues(quote, policy.referenceValues),
+    ...(policy.firmware
+      ? checkFirmware({ quote, hash, reference: policy.firmware, log: untrustedEvidence.eventLog })
+      : []),
     ...checkFloor(untrustedEvidence.floor, { ak, expectedExtraData, quote }),
   ];
   return { ...concludeFrom(findings), replayedPcrs: log.replayedPcrs, quote };

@@ -1,6 +1,6 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ChannelPolicy } from '../attestation/policy/channel-policy.ts';
+import { builtInPolicy } from '../attestation/policy/policy.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { systemRandom } from '../core/random.ts';
 import { loadOrCreateServerKey } from '../signing/keys/server-key.ts';
@@ -29,7 +29,7 @@ import { registerTokenRoutes } from './routes/operators/tokens.ts';
 import { registerTrustAnchorRoutes } from './routes/operators/trust-anchors.ts';
 import { registerVerdictRoutes } from './routes/operators/verdicts.ts';
 import { createAdmissionService } from './services/admission.ts';
-import { createAppraiser } from './services/appraiser.ts';
+import { createAppraiser, type PolicySource } from './services/appraiser.ts';
 import { createChallengeService } from './services/challenges.ts';
 import { createEkExaminer } from './services/ek-examiner.ts';
 import { createEnrolmentTokenService } from './services/enrolment-tokens.ts';
@@ -125,17 +125,18 @@ function createServices(
   const random = systemRandom;
   const serverKeys = [tls.agents.spkiSha256];
   const ttlSeconds = config.challengeTtlSeconds;
-  const policy: ChannelPolicy = {
+  const policy = builtInPolicy({
     eventLog: config.policy.eventLog,
     secureBoot: config.policy.requireSecureBoot ? 'required' : 'optional',
-  };
+  });
+  const policies: PolicySource = async () => ({ policy, firmwareApprovals: [] });
   const challenges = createChallengeService({ store, grantKey, serverKeys, ttlSeconds, clock, random });
   const tokens = createEnrolmentTokenService({ tokens: tokenStore, clock, random });
   const grants = createGrantService({ store, grantKey, ttlSeconds: config.grantTtlSeconds, clock, random });
   const threads = config.limits.verificationThreads;
   const verification =
     threads === 0 ? createInlineVerification() : createVerificationWorkers({ threads, logger });
-  const appraiser = createAppraiser({ verification, repository, serverKeys, policy });
+  const appraiser = createAppraiser({ verification, repository, policies, serverKeys, clock });
   return {
     verification,
     challenges,

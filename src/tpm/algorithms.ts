@@ -25,11 +25,12 @@ export interface HashAlgorithm {
 }
 
 export const SHA1: HashAlgorithm = { id: ALG.SHA1, name: 'sha1', size: 20 };
+export const SHA256: HashAlgorithm = { id: ALG.SHA256, name: 'sha256', size: 32 };
 
 /** The one table of hashes: nothing else enumerates them. */
 const HASHES: readonly HashAlgorithm[] = [
   SHA1,
-  { id: ALG.SHA256, name: 'sha256', size: 32 },
+  SHA256,
   { id: ALG.SHA384, name: 'sha384', size: 48 },
   { id: ALG.SHA512, name: 'sha512', size: 64 },
   { id: 0x0012, name: 'sm3', size: 32 },

@@ -16,6 +16,8 @@ export const EVIDENCE_LOG_LIMITS: EventLogLimits = { maxBytes: 16 * 1024 * 1024,
 export interface LogAppraisal {
   findings: Finding[];
   replayedPcrs: PcrBank;
+  /** Absent when none came, or none that can be read. */
+  log?: EventLog;
 }
 
 interface Input {
@@ -23,7 +25,11 @@ interface Input {
   quote: VerifiedQuote;
   hash: HashAlgorithm;
   purpose: Purpose | undefined;
-  policy: { pcrs: readonly number[]; eventLog: 'required' | 'optional' };
+  policy: {
+    pcrs: readonly number[];
+    eventLog: 'required' | 'optional';
+    unloggedPcrs?: readonly number[];
+  };
 }
 
 const LAST_FIRMWARE_PCR = 7;
@@ -44,7 +50,7 @@ export function appraiseEventLog(input: Input): LogAppraisal {
         policyPcrs: input.policy.pcrs,
       }),
     ];
-    return { findings, replayedPcrs };
+    return { findings, replayedPcrs, log };
   } catch (cause) {
     if (cause instanceof Refusal) return { findings: [cause.finding], replayedPcrs: new Map() };
     throw cause;
@@ -112,15 +118,18 @@ function compareReplay(input: Input, replayedPcrs: PcrBank): Finding[] {
       return replayed === undefined ? [] : [mismatch({ pcr, quoted, replayed })];
     const expected = replayed ?? startValue({ pcr, hash });
     if (bytesEqual(expected, quoted)) return [];
+    if (pcr > LAST_FIRMWARE_PCR && policy.unloggedPcrs?.includes(pcr)) return [unlogged(pcr, quoted)];
     if (replayed !== undefined || policy.pcrs.includes(pcr) || pcr <= LAST_FIRMWARE_PCR)
       return [mismatch({ pcr, quoted, replayed: expected })];
-    return [
-      {
-        code: 'pcr-not-logged',
-        message: `PCR ${pcr}: extended to ${shortHex(quoted)}, the event log does not say by what`,
-      },
-    ];
+    return [unlogged(pcr, quoted)];
   });
+}
+
+function unlogged(pcr: number, quoted: Uint8Array): Finding {
+  return {
+    code: 'pcr-not-logged',
+    message: `PCR ${pcr}: extended to ${shortHex(quoted)}, the event log does not say by what`,
+  };
 }
 
 function mismatch(given: { pcr: number; quoted: Uint8Array; replayed: Uint8Array }): Finding {

@@ -1,10 +1,12 @@
-import { fromHex, toBase64 } from '../../core/bytes.ts';
+import { fromHex, toBase64, toHex } from '../../core/bytes.ts';
 import { CodedError } from '../../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../core/strict-json.ts';
 import { hashByName } from '../../tpm/algorithms.ts';
 import { PCR_COUNT } from '../../tpm/pcr-selection.ts';
 import type { TpmCounters } from '../node.ts';
+import type { FirmwareReference, FirmwareValues } from '../policy/firmware-rule.ts';
 import type { ReferenceValue } from '../policy/reference-values.ts';
+import type { SecureBootPolicy } from '../policy/secure-boot.ts';
 import type { UntrustedFloor } from '../quote/floor.ts';
 import { type PcrValues, parsePcrIndex, parsePcrValues } from '../quote/pcr-values.ts';
 import { isPurpose, type Purpose } from '../quote/purpose.ts';
@@ -46,6 +48,7 @@ const MAX_UINT32 = 0xffff_ffff;
 const MAX_UINT64 = (1n << 64n) - 1n;
 const DECIMAL = /^(?:0|[1-9][0-9]{0,19})$/;
 const SHA256_BYTES = 32;
+const SHA256_HEX = /^[0-9a-f]{64}$/;
 
 /** @throws {EvidenceFieldError | PcrValuesError | EncodingError} naming the field or the value */
 export function readEvidenceFields(document: JsonObject): EvidenceFields {
@@ -78,20 +81,53 @@ function readExtraData(document: JsonObject): Uint8Array {
 }
 
 function readPolicy(policy: JsonObject): EvidencePolicy {
-  requireFields(policy, 'policy', { required: ['bank', 'pcrs', 'eventLog'], optional: ['expected'] });
+  requireFields(policy, 'policy', {
+    required: ['bank', 'pcrs', 'eventLog'],
+    optional: ['expected', 'unlogged', 'firmware', 'secureBoot'],
+  });
   const { bank, eventLog, expected } = policy;
   if (typeof bank !== 'string') throw new EvidenceFieldError('policy.bank', 'the name of a bank');
   if (eventLog !== 'required' && eventLog !== 'optional')
     throw new EvidenceFieldError('policy.eventLog', '"required" or "optional"');
   return {
     bank,
-    pcrs: readPcrList(policy.pcrs),
+    pcrs: readPcrList(policy.pcrs, 'policy.pcrs'),
     eventLog,
     referenceValues: expected === undefined ? [] : readExpected(object(policy, 'expected'), bank),
+    ...(policy.unlogged !== undefined && { unloggedPcrs: readPcrList(policy.unlogged, 'policy.unlogged') }),
+    ...(policy.firmware !== undefined && { firmware: readFirmware(object(policy, 'firmware'), bank) }),
+    ...(policy.secureBoot !== undefined && { secureBoot: readSecureBoot(object(policy, 'secureBoot')) }),
   };
 }
 
-function readPcrList(value: JsonValue | undefined): number[] {
+function readFirmware(firmware: JsonObject, bank: string): FirmwareReference {
+  requireFields(firmware, 'policy.firmware', { required: ['pcrs', 'accepted'] });
+  const pcrs = readPcrList(firmware.pcrs, 'policy.firmware.pcrs');
+  const { accepted } = firmware;
+  if (!Array.isArray(accepted))
+    throw new EvidenceFieldError('policy.firmware.accepted', 'a list of PCR values that belong together');
+  return { pcrs, accepted: accepted.map((values) => readFirmwareValues(values, bank)) };
+}
+
+function readFirmwareValues(values: JsonValue, bank: string): FirmwareValues {
+  if (!isJsonObject(values))
+    throw new EvidenceFieldError('policy.firmware.accepted', 'objects of PCR number and hex value');
+  return Object.fromEntries(
+    Object.entries(values).map(([index, value]) => [parsePcrIndex(index), toHex(readPcrHex(value, bank))]),
+  );
+}
+
+function readSecureBoot(secureBoot: JsonObject): SecureBootPolicy {
+  requireFields(secureBoot, 'policy.secureBoot', { required: ['db'] });
+  const { db } = secureBoot;
+  if (db === 'any') return { db };
+  const isDigest = (entry: JsonValue): entry is string => typeof entry === 'string' && SHA256_HEX.test(entry);
+  if (!Array.isArray(db) || db.length === 0 || !db.every(isDigest))
+    throw new EvidenceFieldError('policy.secureBoot.db', '"any", or a list of SHA-256 in hex');
+  return { db };
+}
+
+function readPcrList(value: JsonValue | undefined, field: string): number[] {
   const isPcr = (pcr: JsonValue): pcr is number =>
     typeof pcr === 'number' && Number.isInteger(pcr) && pcr >= 0 && pcr < PCR_COUNT;
   if (
@@ -100,7 +136,7 @@ function readPcrList(value: JsonValue | undefined): number[] {
     !value.every(isPcr) ||
     new Set(value).size !== value.length
   )
-    throw new EvidenceFieldError('policy.pcrs', 'at least one PCR number, each once');
+    throw new EvidenceFieldError(field, 'at least one PCR number, each once');
   return value;
 }
 

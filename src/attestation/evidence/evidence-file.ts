@@ -62,6 +62,11 @@ export function encodeEvidenceDocument(fields: EvidenceFields): string {
       expected: Object.fromEntries(
         policy.referenceValues.map(({ pcr, accepted }) => [pcr, accepted.map(toHex)]),
       ),
+      ...(policy.unloggedPcrs?.length && { unlogged: policy.unloggedPcrs }),
+      ...(policy.firmware && {
+        firmware: { pcrs: policy.firmware.pcrs, accepted: policy.firmware.accepted },
+      }),
+      ...(policy.secureBoot && { secureBoot: policy.secureBoot }),
     },
     ...(fields.eventLog && { eventLog: toBase64(fields.eventLog) }),
     ...(fields.purpose && { purpose: fields.purpose }),

@@ -28,13 +28,18 @@ const MEASURED_SECTIONS = ['.linux', '.osrel', '.cmdline', '.initrd', '.splash',
  * Secure Boot the stub checks the inner kernel itself; without it firmware does, and measures it.
  */
 export function predictStage0Pcrs(image: Stage0Measurements): PredictedStage0Pcrs {
-  const pcr4SecureBoot = extendAll([sha256(BOOT_OPTION_ACTION), sha256(SEPARATOR), image.authenticodeSha256]);
+  const pcr4SecureBoot = extendAll(pcr4Digests(image.authenticodeSha256));
   const inner = image.innerKernelAuthenticodeSha256;
   return {
     pcr4SecureBoot,
     ...(inner === undefined ? {} : { pcr4NoSecureBoot: extend(pcr4SecureBoot, inner) }),
     pcr11: predictPcr11(image.sections),
   };
+}
+
+/** What firmware extends PCR 4 with when Secure Boot is on and it starts this image. */
+export function pcr4Digests(authenticodeSha256: Uint8Array): Uint8Array[] {
+  return [sha256(BOOT_OPTION_ACTION), sha256(SEPARATOR), authenticodeSha256];
 }
 
 function predictPcr11(sections: Stage0Measurements['sections']): Uint8Array {

@@ -1,6 +1,6 @@
-import type { AppraisalInput } from '../../attestation/appraisal.ts';
+import type { AppraisalInput, Attester } from '../../attestation/appraisal.ts';
 import type { ChallengeRecord } from '../../attestation/attestation-store.ts';
-import type { ChannelPolicy } from '../../attestation/policy/channel-policy.ts';
+import { type Clock, secondsOf } from '../../core/clock.ts';
 import type { Verification, VerificationOutcome } from '../verification/verification.ts';
 import type { ClientKey } from './client-key.ts';
 import type { RepositoryService } from './repository.ts';
@@ -11,16 +11,24 @@ export type Appraiser = (submission: {
   challenge: ChallengeRecord;
   evidence: SubmittedEvidence;
   client: ClientKey;
-  attester: AppraisalInput['attester'];
+  attester: Attester;
+  channel: string;
 }) => Promise<VerificationOutcome>;
+
+/** What of an appraisal an operator decides: the policy in force and the firmware approved, for this node. */
+export type PolicySource = (node: {
+  channel: string;
+  nodeId?: string;
+}) => Promise<Pick<AppraisalInput, 'policy' | 'firmwareApprovals'>>;
 
 export function createAppraiser(on: {
   verification: Verification;
   repository: RepositoryService;
+  policies: PolicySource;
   serverKeys: readonly string[];
-  policy: ChannelPolicy;
+  clock: Clock;
 }): Appraiser {
-  return async ({ challenge, evidence, client, attester }) => {
+  return async ({ challenge, evidence, client, attester, channel }) => {
     return on.verification.appraise({
       purpose: challenge.purpose,
       challenge: evidence.challenge,
@@ -29,7 +37,8 @@ export function createAppraiser(on: {
       attester,
       connection: { clientSpki: client.spki, serverKeys: on.serverKeys },
       stage0References: on.repository.current()?.stage0 ?? [],
-      policy: on.policy,
+      nowSeconds: secondsOf(on.clock),
+      ...(await on.policies({ channel })),
     });
   };
 }

@@ -1,5 +1,5 @@
 import type { AttestationStore } from '../../attestation/attestation-store.ts';
-import { QUOTED_PCRS } from '../../attestation/policy/channel-policy.ts';
+import { QUOTED_PCRS } from '../../attestation/policy/policy.ts';
 import type { Purpose } from '../../attestation/quote/purpose.ts';
 import { asciiBytes, sha256, toBase64Url, toHex } from '../../core/bytes.ts';
 import { type Clock, secondsOf } from '../../core/clock.ts';

@@ -47,7 +47,10 @@ function newcomer(id: string, createdAtSeconds: number) {
 }
 
 /** What was proven of these keys once stays proven: a certificate left out later takes nothing back. */
-function identityOf({ credentials }: EnrolmentRecord, known: NodeRecord | undefined): NodeRecord['identity'] {
+export function identityOf(
+  { credentials }: EnrolmentRecord,
+  known: NodeRecord | undefined,
+): NodeRecord['identity'] {
   const certified = credentials.every(({ identity }) => identity === 'certified');
   return certified || known?.identity === 'certified' ? 'certified' : 'uncertified';
 }

@@ -14,7 +14,7 @@ export function judgeEnrolment(
   const notes = [...appraisal.notes, ...(enrolment.notes as Finding[])];
   const held = known && findAkFault(enrolment, known);
   if (held === undefined || appraisal.verdict === 'refuse') return { ...appraisal, notes };
-  return { verdict: 'hold', reasons: [...appraisal.reasons, held], notes };
+  return { verdict: 'hold', reasons: [...appraisal.reasons, held], notes, authentic: appraisal.authentic };
 }
 
 /** What the machine hears of an enrolment that was refused or held. */

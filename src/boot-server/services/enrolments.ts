@@ -13,7 +13,7 @@ import type { Appraiser } from './appraiser.ts';
 import type { ChallengeService } from './challenges.ts';
 import type { ClientKey } from './client-key.ts';
 import type { EkExaminer, ExaminedEk } from './ek-examiner.ts';
-import { changesAk, draftNode } from './enrolled-node.ts';
+import { changesAk, draftNode, identityOf } from './enrolled-node.ts';
 import {
   type AnsweredSecret,
   type OfferedCredential,
@@ -111,12 +111,17 @@ export function createEnrolmentService(on: {
     if (challenge.enrolmentId !== enrolment.id) throw evidenceProblem(spentChallenge('challenge-unknown'));
     const { akName, credentials } = enrolment;
     const known = await findLinkedNode(on.store, { akName, eks: credentials });
+    const standing = await on.admission.decide(enrolment, known);
     const { appraisal, evidenceDocument } = await on.appraiser({
       challenge,
       evidence: answer.evidence,
       client: answer.client,
+      channel: standing.channel,
       // The counters are the TPM's: another attestation key does not set them back.
       attester: {
+        identity: identityOf(enrolment, known),
+        admission: standing.admission,
+        romAsserted: known?.romAsserted ?? false,
         akPublic: enrolment.akPublic,
         ekFingerprints: credentials.map((credential) => credential.fingerprint),
         ...(known?.counters && { counters: known.counters }),
@@ -125,6 +130,7 @@ export function createEnrolmentService(on: {
     return {
       challenge,
       known,
+      standing,
       appraisal: judgeEnrolment(appraisal, { enrolment, known }),
       evidenceDocument,
     };
@@ -138,13 +144,12 @@ export function createEnrolmentService(on: {
 
   async function commit(enrolment: EnrolmentRecord, answer: ActivationAnswer) {
     const judgement = await judge(enrolment, answer);
-    const { challenge, known, appraisal } = judgement;
+    const { challenge, known, standing, appraisal } = judgement;
     const { accepted } = appraisal;
     if (accepted === undefined) {
       await on.store.recordRefusal(recordOf(judgement, known));
       throw enrolmentProblem(appraisal);
     }
-    const standing = await on.admission.decide(enrolment, known);
     const node = draftNode({ enrolment, known, standing, accepted, nowSeconds: secondsOf(on.clock) });
     const verdict = recordOf(judgement, node);
     const outcome = await on.store.commitActivation({

@@ -74,6 +74,7 @@ export function createEvidenceService(on: {
         evidence,
         client,
         attester: node,
+        channel: node.channel,
       });
       const granted = appraisal.accepted && (await prepareGrant(node, client));
       const record = verdictRecord({
@@ -112,7 +113,12 @@ export async function findChallenge(store: AttestationStore, evidence: Submitted
 export function requirePurpose(challenge: ChallengeRecord, purpose: ChallengeRecord['purpose']): void {
   if (challenge.purpose === purpose) return;
   const message = `the challenge asked for ${challenge.purpose} evidence, this call takes ${purpose}`;
-  throw evidenceProblem({ verdict: 'refuse', reasons: [{ code: 'purpose-mismatch', message }], notes: [] });
+  throw evidenceProblem({
+    verdict: 'refuse',
+    reasons: [{ code: 'purpose-mismatch', message }],
+    notes: [],
+    authentic: false,
+  });
 }
 
 function requirePublished(repository: RepositoryService) {

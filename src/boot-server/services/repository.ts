@@ -197,8 +197,15 @@ function toReferences(
   verified: VerifiedRepository,
   images: readonly Stage0ImageRecord[],
 ): readonly Stage0Reference[] {
-  const listed = new Set(verified.stage0Builds.map((listing) => listing.sha256));
-  return images.map((image) => ({ ...image, listed: listed.has(image.sha256) }));
+  const listings = new Map(verified.stage0Builds.map((listing) => [listing.sha256, listing]));
+  return images.map((image) => {
+    const listing = listings.get(image.sha256);
+    return {
+      ...image,
+      listed: listing !== undefined,
+      ...(listing && { authenticodeSha256: listing.authenticodeSha256 }),
+    };
+  });
 }
 
 async function requireStored(

@@ -11,7 +11,12 @@ const SPENT: Readonly<Record<ChallengeFault, string>> = {
 
 /** The decision on evidence whose challenge is not good any more, whatever else is in it. */
 export function spentChallenge(fault: ChallengeFault): Appraisal {
-  return { verdict: 'refuse', reasons: [{ code: fault, message: SPENT[fault] }], notes: [] };
+  return {
+    verdict: 'refuse',
+    reasons: [{ code: fault, message: SPENT[fault] }],
+    notes: [],
+    authentic: false,
+  };
 }
 
 /** What a node hears of evidence that was not accepted. */

@@ -44,7 +44,12 @@ export function decide(input: AppraisalInput): VerificationOutcome {
 /** With the evidence on record: what stopped the verifier is what its makers want to see. */
 export function failedVerification(input: AppraisalInput, message: string): VerificationOutcome {
   return {
-    appraisal: { verdict: 'refuse', reasons: [{ code: 'verification-failed', message }], notes: [] },
+    appraisal: {
+      verdict: 'refuse',
+      reasons: [{ code: 'verification-failed', message }],
+      notes: [],
+      authentic: false,
+    },
     evidenceDocument: evidenceDocumentOf(input),
   };
 }

@@ -22,7 +22,12 @@ const NEW: Stage0Reference = {
 };
 const { pcr4NoSecureBoot: _unknown, ...SIGNED_ONLY } = { ...NEW, architecture: 'aarch64' };
 const identify = (pcr4: string, pcr11: string, references = [OLD, NEW]) =>
-  identifyStage0({ pcr4, pcr11 }, references);
+  identifyStage0({
+    quoted: { pcr4, pcr11 },
+    references,
+    pcr11Of: (reference) => [reference.pcr11],
+    nowSeconds: 1_000_000,
+  });
 const faultOf = (...given: Parameters<typeof identify>) => {
   const identified = identify(...given);
   return 'fault' in identified ? identified.fault : undefined;
@@ -40,6 +45,19 @@ describe('which stage-0 was started', () => {
         code: 'stage0-withdrawn',
         message: expect.stringContaining('build 1'),
       });
+  });
+
+  it.each([
+    [30, 'just now'],
+    [600, '10 minutes ago'],
+    [7200, '2 hours ago'],
+    [86_400, '24 hours ago'],
+    [3 * 86_400, '3 days ago'],
+  ])('P11 and says since when: %d seconds', (seconds, words) => {
+    const withdrawn = { ...OLD, withdrawnAtSeconds: 1_000_000 - seconds };
+    expect(faultOf(OLD.pcr4SecureBoot, OLD.pcr11, [withdrawn, NEW])?.message).toBe(
+      `PCR 4 and PCR 11: stage-0 is x86_64 build 1, withdrawn (${words}); boot a listed build`,
+    );
   });
 
   it('P11 is the listed one where the same image was withdrawn and listed again', () => {

@@ -34,7 +34,7 @@ describe('by default', () => {
   afterAll(() => world.close());
 
   test('firmware must have verified stage-0', async () => {
-    expect(reasonsOf(await attestWith(logWithoutSecureBoot()))).toEqual(['secure-boot-required']);
+    expect(reasonsOf(await attestWith(logWithoutSecureBoot()))).toContain('secure-boot-required');
     expect((await node.attest()).status, 'its twin').toBe(200);
   });
 

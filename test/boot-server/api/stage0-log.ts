@@ -4,6 +4,7 @@ import { measureUki } from '../../../src/signing/efi/uki-measurement.ts';
 import { ALG } from '../../../src/tpm/algorithms.ts';
 import { EVENT_TYPE } from '../../../src/tpm/event-types.ts';
 import { bootEvents, type WrittenEvent, writeLog } from '../../attestation/event-log/event-log-writer.ts';
+import { secureBootEvents } from '../../attestation/policy/secure-boot-events.ts';
 
 const EV_IPL = 0x0d;
 
@@ -15,7 +16,7 @@ const EV_IPL = 0x0d;
 export function logOfStage0(image: Uint8Array, without?: { startedByFirmware: Uint8Array }): Uint8Array {
   const { authenticodeSha256: digest, sections } = measureUki(image);
   return writeLog([
-    ...firmwareEvents(),
+    ...firmwareEvents({ secureBoot: without === undefined }),
     applicationEvent(digest),
     ...sections.flatMap((section) => [
       stubEvent(section.name, sha256(asciiBytes(`${section.name}\0`))),
@@ -27,14 +28,15 @@ export function logOfStage0(image: Uint8Array, without?: { startedByFirmware: Ui
 
 /** The same when firmware starts a kernel by itself: no stub, no sections. */
 export function logOfKernel(kernel: Uint8Array): Uint8Array {
-  return writeLog([...firmwareEvents(), applicationEvent(authenticodeSha256(kernel))]);
+  return writeLog([...firmwareEvents({ secureBoot: true }), applicationEvent(authenticodeSha256(kernel))]);
 }
 
 /** Everything up to the first application: PCR 0–7 with their separators. */
-function firmwareEvents(): WrittenEvent[] {
-  return bootEvents().filter(
-    ({ pcr, type }) => pcr <= 7 && type !== EVENT_TYPE.EV_EFI_BOOT_SERVICES_APPLICATION,
+function firmwareEvents({ secureBoot }: { secureBoot: boolean }): WrittenEvent[] {
+  const others = bootEvents().filter(
+    ({ pcr, type }) => pcr < 7 && type !== EVENT_TYPE.EV_EFI_BOOT_SERVICES_APPLICATION,
   );
+  return [...others, ...secureBootEvents({ on: secureBoot })];
 }
 
 function applicationEvent(digest: Uint8Array): WrittenEvent {

@@ -3,6 +3,7 @@ import type { Worker } from 'node:worker_threads';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { AppraisalInput } from '../../../src/attestation/appraisal.ts';
+import { builtInPolicy } from '../../../src/attestation/policy/policy.ts';
 import {
   createInlineVerification,
   type Verification,
@@ -22,10 +23,18 @@ function input(challenge: string, eventLog = new Uint8Array(0)): AppraisalInput 
     challenge,
     untrustedClaims: asciiBytes('no claims'),
     untrustedEvidence: { ...sealEvidence({ pcrs: new Map() }), eventLog },
-    attester: { akPublic: AK.publicBytes, ekFingerprints: [] },
+    attester: {
+      akPublic: AK.publicBytes,
+      ekFingerprints: [],
+      identity: 'certified',
+      admission: 'listed',
+      romAsserted: false,
+    },
     connection: { clientSpki: new Uint8Array(0), serverKeys: [] },
     stage0References: [],
-    policy: { eventLog: 'required', secureBoot: 'required' },
+    policy: builtInPolicy({ eventLog: 'required', secureBoot: 'required' }),
+    firmwareApprovals: [],
+    nowSeconds: 0,
   };
 }
 

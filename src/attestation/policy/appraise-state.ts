@@ -1,0 +1,154 @@
+import { EMPTY, fromHex, toHex } from '../../core/bytes.ts';
+import { SHA256 } from '../../tpm/algorithms.ts';
+import { differingEvent } from '../event-log/differing-event.ts';
+import type { Admission, Identity, PlatformState } from '../node.ts';
+import type { VerifiedQuote } from '../quote/quote.ts';
+import type { Finding } from '../reasons.ts';
+import type { Baseline } from './baseline.ts';
+import {
+  isAfterHandover,
+  type PolicyContext,
+  pcr11Values,
+  rulesFor,
+  stage0Candidates,
+} from './evidence-policy.ts';
+import { checkFacts } from './facts-rule.ts';
+import { QUOTED_PCRS } from './policy.ts';
+import { identifyStage0, type Stage0Match } from './stage0-matching.ts';
+import { pcr4Digests } from './stage0-reference.ts';
+
+export interface StateInput extends PolicyContext {
+  attester: { identity: Identity; admission: Admission; romAsserted: boolean };
+  untrustedEvidence: { eventLog?: Uint8Array };
+  /** Authentic: its values are the TPM's word. */
+  quote: VerifiedQuote;
+  claimedBuild: number;
+  nowSeconds: number;
+}
+
+export interface StateAppraisal {
+  findings: Finding[];
+  /** Holds only when no finding refuses or holds. */
+  meaning: { state: PlatformState; stage0?: Stage0Match; baseline?: Baseline };
+}
+
+/** What the quoted values mean beyond the checklist: which stage-0, which of the three facts, which baseline. */
+export function appraiseState(input: StateInput): StateAppraisal {
+  const usesStage0 = rulesFor(input)[4]?.kind === 'stage0';
+  const stage0 = usesStage0 ? identify(input) : checkClaimedBuild(input);
+  const state = stateOf(input, usesStage0);
+  const { identity, admission } = input.attester;
+  const facts = checkFacts({ identity, admission, state }, input.policy, input.purpose);
+  const baseline = baselineOf(input);
+  return {
+    findings: [...stage0.findings, ...facts],
+    meaning: { state, ...(stage0.match && { stage0: stage0.match }), ...(baseline && { baseline }) },
+  };
+}
+
+interface Stage0Appraisal {
+  findings: Finding[];
+  match?: Stage0Match;
+}
+
+function identify(input: StateInput): Stage0Appraisal {
+  const { purpose, policy, nowSeconds, claimedBuild } = input;
+  const identified = identifyStage0({
+    quoted: { pcr4: pcrOf(input.quote, 4), pcr11: pcrOf(input.quote, 11) },
+    references: isAfterHandover(purpose) ? ofSession(input) : input.stage0References,
+    pcr11Of: (reference) => pcr11Values(reference, purpose),
+    nowSeconds,
+    ...differenceIn(input),
+  });
+  if ('fault' in identified) return { findings: [identified.fault] };
+  const { match } = identified;
+  const { build } = match.reference;
+  if (claimedBuild !== build)
+    return {
+      findings: [
+        {
+          code: 'claims-stage0-mismatch',
+          message: `the node says it runs stage-0 build ${claimedBuild}, its PCRs say build ${build}`,
+        },
+      ],
+    };
+  return { match, findings: match.secureBoot ? [] : [withoutSecureBoot(policy.secureBoot.state)] };
+}
+
+/** A running system was started by the one stage-0 that its boot was accepted with, listed or withdrawn since. */
+function ofSession({ stage0References, session }: StateInput) {
+  return stage0References.filter(({ sha256: digest }) => digest === session?.stage0Sha256);
+}
+
+function withoutSecureBoot(policy: 'required' | 'optional'): Finding {
+  return policy === 'required'
+    ? {
+        code: 'secure-boot-required',
+        message: 'PCR 4: expected stage-0 verified by Secure Boot, firmware started it without verifying it',
+      }
+    : { code: 'secure-boot-off', message: 'firmware started stage-0 without verifying it' };
+}
+
+/** No PCR tells: what is left is the node's own word, which must at least name something that is listed. */
+function checkClaimedBuild(input: StateInput): Stage0Appraisal {
+  const { claimedBuild } = input;
+  const isListed = stage0Candidates({ ...input, purpose: 'boot' }).some(
+    ({ build }) => build === claimedBuild,
+  );
+  if (isListed)
+    return {
+      findings: [
+        {
+          code: 'stage0-self-reported',
+          message: `the node says it runs stage-0 build ${claimedBuild}; by its policy no PCR is asked`,
+        },
+      ],
+    };
+  return {
+    findings: [
+      {
+        code: 'stage0-not-listed',
+        message: `the node says it runs stage-0 build ${claimedBuild}, which is not listed`,
+      },
+    ],
+  };
+}
+
+function stateOf({ attester, untrustedEvidence }: StateInput, usesStage0: boolean): PlatformState {
+  if (untrustedEvidence.eventLog !== undefined && usesStage0) return 'measured';
+  return attester.romAsserted ? 'rom-asserted' : 'self-reported';
+}
+
+/** The first boot's, or what an approval lets a later one become; nothing while it is what it was. */
+function baselineOf(input: StateInput): Baseline | undefined {
+  const { purpose, policy, baseline, quote, untrustedEvidence, nowSeconds } = input;
+  const compared = QUOTED_PCRS.filter((pcr) => rulesFor(input)[pcr]?.kind === 'baseline');
+  if (purpose !== 'boot' || compared.length === 0) return undefined;
+  if (baseline !== undefined && compared.every((pcr) => baseline.pcrs[pcr] === pcrOf(quote, pcr)))
+    return undefined;
+  const isFirst = baseline === undefined && policy.baseline === 'first-boot';
+  return {
+    pcrs: Object.fromEntries([...quote.pcrs].map(([pcr, value]) => [pcr, toHex(value)])),
+    ...(untrustedEvidence.eventLog && { eventLog: untrustedEvidence.eventLog }),
+    approvedBy: isFirst ? 'first-boot' : 'firmware-approval',
+    approvedAtSeconds: nowSeconds,
+  };
+}
+
+/** Against the newest listed image: firmware's first two events are the same for each, the third is the image. */
+function differenceIn({ untrustedEvidence, stage0References }: StateInput): { differingEvent?: string } {
+  const { eventLog } = untrustedEvidence;
+  const newest = stage0References.filter(({ listed }) => listed).toSorted((a, b) => b.build - a.build)[0];
+  if (eventLog === undefined || newest?.authenticodeSha256 === undefined) return {};
+  const difference = differingEvent({
+    untrustedLog: eventLog,
+    pcr: 4,
+    hash: SHA256,
+    expectedDigests: pcr4Digests(fromHex(newest.authenticodeSha256)),
+  });
+  return difference === undefined ? {} : { differingEvent: difference };
+}
+
+function pcrOf(quote: VerifiedQuote, pcr: number): string {
+  return toHex(quote.pcrs.get(pcr) ?? EMPTY);
+}

@@ -1,0 +1,132 @@
+import { asciiBytes, fromHex, sha256, toHex } from '../../core/bytes.ts';
+import type { NodeSession } from '../node.ts';
+import type { Purpose } from '../quote/purpose.ts';
+import type { EvidencePolicy } from '../verify.ts';
+import type { Baseline, FirmwareApproval } from './baseline.ts';
+import type { FirmwareReference } from './firmware-rule.ts';
+import { type PcrRule, type PcrRules, type Policy, QUOTED_PCRS } from './policy.ts';
+import type { ReferenceValue } from './reference-values.ts';
+import type { Stage0Reference } from './stage0-matching.ts';
+
+/** What is known of the node beside its policy. */
+export interface PolicyContext {
+  policy: Policy;
+  purpose: Purpose;
+  session?: NodeSession;
+  baseline?: Baseline;
+  /** Those whose scope covers this node. */
+  firmwareApprovals: readonly FirmwareApproval[];
+  stage0References: readonly Stage0Reference[];
+}
+
+const ZERO = '00'.repeat(32);
+const LAST_FIRMWARE_PCR = 7;
+
+/** Evidence of these comes from the running system. */
+export function isAfterHandover(purpose: Purpose): boolean {
+  return purpose === 'health' || purpose === 'reattest';
+}
+
+export function rulesFor({ policy, purpose }: Pick<PolicyContext, 'policy' | 'purpose'>): PcrRules {
+  return isAfterHandover(purpose) ? policy.pcrsAfterHandover : policy.pcrs;
+}
+
+/**
+ * What the checklist holds this evidence against. Which stage-0 it was is decided on its result, where more can
+ * be said about it than "none of these".
+ */
+export function evidencePolicyOf(context: PolicyContext): EvidencePolicy {
+  const { policy, purpose } = context;
+  const rules = rulesFor(context);
+  const firmware = firmwareReferenceOf(context, rules);
+  return {
+    bank: 'sha256',
+    pcrs: QUOTED_PCRS,
+    eventLog: policy.eventLog,
+    referenceValues: Object.entries(rules).flatMap(([pcr, rule]) => fixedValues(Number(pcr), rule)),
+    ...(isAfterHandover(purpose) && { unloggedPcrs: unloggedPcrsOf(rules) }),
+    ...(firmware && { firmware }),
+    ...(policy.secureBoot.state === 'required' && { secureBoot: { db: policy.secureBoot.db } }),
+  };
+}
+
+/** The same with every stage-0 that would do as reference value, so that a saved file decides alike offline. */
+export function offlinePolicyOf(context: PolicyContext): EvidencePolicy {
+  const base = evidencePolicyOf(context);
+  const candidates = stage0Candidates(context);
+  if (rulesFor(context)[4]?.kind !== 'stage0' || candidates.length === 0) return base;
+  const pcr4 = candidates.flatMap(({ pcr4SecureBoot, pcr4NoSecureBoot }) => [
+    pcr4SecureBoot,
+    ...(pcr4NoSecureBoot !== undefined && context.policy.secureBoot.state === 'optional'
+      ? [pcr4NoSecureBoot]
+      : []),
+  ]);
+  const pcr11 = candidates.flatMap((reference) => pcr11Values(reference, context.purpose));
+  return {
+    ...base,
+    referenceValues: [
+      ...base.referenceValues,
+      { pcr: 4, accepted: pcr4.map(fromHex), code: 'stage0-not-listed' },
+      { pcr: 11, accepted: pcr11.map(fromHex), code: 'stage0-not-listed' },
+    ],
+  };
+}
+
+/** A running system was started by the one stage-0 that its boot was accepted with. */
+export function stage0Candidates({ stage0References, purpose, session }: PolicyContext): Stage0Reference[] {
+  const listed = stage0References.filter((reference) => reference.listed);
+  if (!isAfterHandover(purpose)) return listed;
+  return listed.filter(({ sha256: digest }) => digest === session?.stage0Sha256);
+}
+
+function fixedValues(pcr: number, rule: PcrRule): ReferenceValue[] {
+  if (rule.kind === 'zero') return [{ pcr, accepted: [fromHex(ZERO)] }];
+  if (rule.kind === 'values') return [{ pcr, accepted: rule.accepted.map(fromHex) }];
+  return [];
+}
+
+/** Where firmware's log ends, the rules go on: what they ignore, and the phases of {@link pcr11Values}. */
+function unloggedPcrsOf(rules: PcrRules): number[] {
+  return QUOTED_PCRS.filter((pcr) => pcr > LAST_FIRMWARE_PCR && rules[pcr]?.kind !== 'release');
+}
+
+/** No node has a baseline before its first boot. */
+function firmwareReferenceOf(
+  { policy, purpose, baseline, firmwareApprovals }: PolicyContext,
+  rules: PcrRules,
+): FirmwareReference | undefined {
+  const pcrs = QUOTED_PCRS.filter((pcr) => rules[pcr]?.kind === 'baseline');
+  if (pcrs.length === 0 || purpose === 'enrol') return undefined;
+  if (baseline === undefined && policy.baseline === 'first-boot') return undefined;
+  return {
+    pcrs,
+    accepted: [...(baseline ? [baseline] : []), ...firmwareApprovals].map(({ pcrs: values }) =>
+      Object.fromEntries(pcrs.flatMap((pcr) => (values[pcr] === undefined ? [] : [[pcr, values[pcr]]]))),
+    ),
+    ...(baseline?.eventLog && { baselineLog: baseline.eventLog }),
+  };
+}
+
+/**
+ * systemd-pcrphase(8) of a system that was started through systemd-stub extends PCR 11 at these points, in the
+ * initramfs (which a release may not have) and after it.
+ */
+const PHASES = [
+  ['enter-initrd', 'leave-initrd', 'sysinit', 'ready'],
+  ['sysinit', 'ready'],
+] as const;
+
+/** Every value of PCR 11 that a system may show which this stage-0 started. */
+export function pcr11Values(reference: Stage0Reference, purpose: Purpose): string[] {
+  if (!isAfterHandover(purpose)) return [reference.pcr11];
+  const values = PHASES.flatMap((phases) =>
+    phases.map((_, count) =>
+      toHex(
+        phases
+          .slice(0, count + 1)
+          .reduce((value, phase) => sha256(value, sha256(asciiBytes(phase))), fromHex(reference.pcr11)),
+      ),
+    ),
+  );
+  return [...new Set([reference.pcr11, ...values])];
+}
