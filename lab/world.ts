@@ -142,14 +142,12 @@ export async function signStage0(
   return JSON.parse(said) as Published['stage0'];
 }
 
-/** The demo release: on `bootward.demo=second-grant` its root asks for another grant before it ends. */
+/** The demo release: on `bootward.demo=second-grant` it proves what runs, then its root asks for another grant. */
 async function signRelease(world: World): Promise<Published['release']> {
   const initramfsFile = join(world.folder, 'initramfs');
   const base = await readFile(join(BUILD, 'demo-os', 'initramfs.cpio.zst'));
   const config = {
-    'agent.conf': Buffer.from(
-      `server_url=https://${HOST_ADDRESS}:${world.ports.agents}\nstage0_build=1\nbuilt_at=1767225600\non_failure=poweroff\n`,
-    ),
+    'agent.conf': Buffer.from(`server_url=https://${HOST_ADDRESS}:${world.ports.agents}\n`),
     'server-ca.pem': await readFile(join(world.dataDir, 'tls', 'ca.pem')),
     'root.json': await readFile(join(world.repository, 'metadata', '1.root.json')),
   };

@@ -2,10 +2,10 @@
 # agent.conf: `key=value` lines, read and never run. Whatever is not exactly expected stops the boot:
 # the file is part of the measured stage-0, so a mistake in it is a mistake of the build.
 
-# load_config PURPOSE: what a boot must know, or what the running system must. The latter was started by a
-# stage-0 whose build it need not repeat: stage-0 left a note of it.
+# load_config COMMAND: boot needs everything. attest runs in systems that stage-0 has started, and whose build
+# it need not repeat: stage-0 left a note of it.
 load_config() {
-  config_purpose=$1
+  config_command=$1
   config_file=$BOOTWARD_ETC/agent.conf
   server_url='' stage0_build='' built_at='' on_failure=''
   retry_attempts='' retry_min_seconds='' retry_max_seconds='' pending_seconds=''
@@ -18,11 +18,11 @@ load_config() {
     esac
   done <"$config_file"
   : "${retry_attempts:=8}" "${retry_min_seconds:=2}" "${retry_max_seconds:=60}" "${pending_seconds:=86400}"
-  [ "$config_purpose" = boot ] || config_complete_running
+  [ "$config_command" = boot ] || config_complete
   config_check
 }
 
-config_complete_running() {
+config_complete() {
   : "${on_failure:=halt}" "${built_at:=1}"
   [ -n "$stage0_build" ] ||
     stage0_build=$(jq -r '.stage0Build' "${BOOTWARD_NOTE:-/run/bootward/boot.json}" 2>/dev/null)

@@ -8,7 +8,9 @@ import { agentPrograms } from '../stage0/agent-layer.ts';
 export function demoOsLayer(agentFolder: string): CpioEntry[] {
   return [
     sourceFile(join(import.meta.dirname, 'init'), 'init'),
-    sourceFile(join(import.meta.dirname, 'second-grant'), 'usr/lib/bootward-demo/second-grant'),
+    ...['network', 'second-grant'].map((name) =>
+      sourceFile(join(import.meta.dirname, name), `usr/lib/bootward-demo/${name}`),
+    ),
     ...agentPrograms(agentFolder),
   ];
 }

@@ -19,6 +19,8 @@ export const firstBoot: Step = {
       ok: enrolled && /certified, listed/.test(await factsOfEnrolment(stage)),
       observed: await factsOfEnrolment(stage),
     });
+    await checkAliases(stage);
+    checkRunningSystem(stage, lines);
     checkSecondGrant(stage, lines);
     for (const [name, pattern] of MILESTONES) {
       const line = machine.lines().find(({ text }) => pattern.test(text));
@@ -78,6 +80,29 @@ export async function bootToRelease(stage: Stage, setup: { name: string; tpm: So
 
 async function factsOfEnrolment({ world }: Stage): Promise<string> {
   return (await readVerdictSince(world, { afterId: 0, purpose: 'enrol' }))?.facts ?? 'no enrolment';
+}
+
+/** The chip has an RSA-2048 and a P-384 EK, each with a certificate: a second node would be a second chance. */
+async function checkAliases({ world, check }: Stage): Promise<void> {
+  const nodes = await readNodes(world);
+  const names = nodes.map(({ ekFingerprints }) =>
+    Array.isArray(ekFingerprints) ? ekFingerprints.length : 0,
+  );
+  check({
+    claim: 'both certified EKs of its TPM are names of one node',
+    ok: names.length === 1 && names[0] === 2,
+    observed: `${names.length} node, with ${names.join(' and ')} endorsement keys`,
+  });
+}
+
+/** The same agent in the booted system: fresh evidence of this session, and PCR 14 names its release. */
+function checkRunningSystem(stage: Stage, lines: readonly string[]): void {
+  const line = lines.find((text) => text.startsWith('BOOTWARD-DEMO running system: ')) ?? 'it said nothing';
+  stage.check({
+    claim: 'the running system proves itself: reattest is accepted, with the same three facts',
+    ok: /: accepted: reattest, certified, listed, measured/.test(line),
+    observed: line.replace(/^.*running system: /, ''),
+  });
 }
 
 /** Attack 4, last part: the demo release plays an attacker who is root in the booted system. */
