@@ -100,5 +100,5 @@ export function nodeIdOf(ekFingerprint: string): string {
 
 /** What people compare at a console: half of the fingerprint, 128 bits, which begins like the node's id. */
 export function ekGroupsOf(ekFingerprint: string): string {
-  return (ekFingerprint.slice(0, 32).match(/.{4}/g) ?? []).join(' ');
+  return ekFingerprint.slice(0, 32).replace(/.{4}(?=.)/g, '$& ');
 }
