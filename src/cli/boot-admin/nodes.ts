@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { JsonObject } from '../../core/strict-json.ts';
+import type { JsonObject, JsonValue } from '../../core/strict-json.ts';
 import { call } from './operators-client.ts';
 import { memberOf, type Options, print, printDetails, printRows, printSentence } from './output.ts';
 import { type Column, formatTime, printable, wordsOf } from './table.ts';
@@ -8,8 +8,16 @@ import { VERDICT_COLUMNS } from './verdicts.ts';
 const DECISIONS = [
   ['approve', 'admit a pending node, after comparing its EK fingerprint on its own console'],
   ['reject', 'turn a pending node away'],
+  ['readmit', 'let a rejected node wait again'],
   ['revoke', 'end a node: no challenge, no grant, not under any of its keys'],
   ['lift-hold', 'accept that TPM counters went back or TPM firmware changed: the next evidence starts anew'],
+  [
+    'rotate-ak',
+    'replace its attestation key: it makes the next generation when it boots, the old one is void',
+  ],
+  ['allow-new-ak', 'let its next enrolment bring another attestation key, once'],
+  ['assert-rom', 'say that its ROM verifies stage-0, which no evidence tells'],
+  ['withdraw-rom', 'take that back; its grants are closed'],
 ] as const;
 
 type Decision = (typeof DECISIONS)[number][0];
@@ -48,11 +56,29 @@ const NODE_COLUMNS: readonly Column[] = [
 const NODE_DETAILS: readonly Column[] = [
   ...NODE_COLUMNS,
   ['ENROLLED', (node) => formatTime(node.createdAt)],
-  ['EK', (node) => wordsOf(node.ekFingerprints)],
+  ['EK, TO COMPARE', (node) => node.ekGroups],
+  ['EKS', (node) => wordsOf(node.ekFingerprints)],
+  ['TPM BY', (node) => node.manufacturer],
   ['AK NAME', (node) => node.akName],
+  ['AK GENERATION', (node) => node.akGeneration],
+  ['AK MAY CHANGE', (node) => node.akMayChange],
+  ['ROM ASSERTED', (node) => node.romAsserted],
+  ['SUSPECT', (node) => describeSuspicion(node.suspect)],
+  ['RUNNING', (node) => describeSession(node.session)],
   // What the machine says of itself; nothing was decided on it.
   ['SAYS IT IS', (node) => wordsOf(node.hints)],
 ];
+
+function describeSuspicion(suspect: JsonValue | undefined): string {
+  if (suspect === undefined || suspect === null) return 'no';
+  return `since ${formatTime(memberOf(suspect, 'since'))}: ${printable(memberOf(suspect, 'reason'))}`;
+}
+
+function describeSession(session: JsonValue | undefined): string {
+  if (session === undefined || session === null) return '-';
+  const [startedAt, provenAt] = ['startedAt', 'provenAt'].map((name) => formatTime(memberOf(session, name)));
+  return `release ${printable(memberOf(session, 'releaseDigest'))} since ${startedAt}, proven ${provenAt}`;
+}
 
 async function listNodes(options: Options): Promise<void> {
   const answer = await call(options, { method: 'GET', path: '/admin/v1/nodes' });

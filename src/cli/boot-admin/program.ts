@@ -34,6 +34,11 @@ const NOUNS: readonly Noun[] = [
     load: () => import('./eks.ts'),
   },
   {
+    name: 'tokens',
+    description: 'permissions to enrol, each for one machine and once',
+    load: () => import('./tokens.ts'),
+  },
+  {
     name: 'trust-anchors',
     description: 'the TPM manufacturers whose EK certificates count',
     load: () => import('./trust-anchors.ts'),

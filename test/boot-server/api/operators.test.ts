@@ -76,6 +76,24 @@ describe('boot-admin', () => {
   });
 });
 
+test('a token is made, listed, withdrawn, and printed once', async () => {
+  const token = (await bootAdmin('tokens', 'create', '--channel', 'edge', '--comment', 'rack 7')).trim();
+  expect(token).toMatch(/^(?:[2-9a-z]{4}-){6}[2-9a-z]{4}$/);
+  const list = await bootAdmin('tokens', 'list');
+  expect(list).toMatch(/^[0-9a-f]{16} +unused +edge +.* rack 7$/m);
+  expect(list).not.toContain(token);
+  const id = /^[0-9a-f]{16}/m.exec(list)?.[0] ?? '';
+  expect(await bootAdmin('tokens', 'withdraw', id)).toBe(`${id} is withdrawn\n`);
+  expect(await bootAdmin('tokens', 'list')).not.toContain(id);
+});
+
+test('a node is shown with the groups of its EK, which begin like its id', async () => {
+  const shown = await bootAdmin('nodes', 'show', node.id);
+  const groups = /^EK, TO COMPARE +((?:[0-9a-f]{4} ?){8})$/m.exec(shown)?.[1] ?? '';
+  expect(groups.replaceAll(' ', '').startsWith(node.id.slice(2))).toBe(true);
+  expect(shown).toMatch(/^AK GENERATION +1$/m);
+});
+
 describe('what operators read', () => {
   test('the evidence of a verdict is fetched whole; a refusal without evidence has none', async () => {
     const { verdicts } = (await world.operators('/admin/v1/verdicts')).json;
