@@ -4,6 +4,7 @@ import { CERTIFICATE_TARGETS } from './targets/certificates.ts';
 import { CORE_TARGETS } from './targets/core.ts';
 import { EVENT_LOG_TARGETS } from './targets/event-logs.ts';
 import { METADATA_TARGETS } from './targets/metadata.ts';
+import { POLICY_TARGETS } from './targets/policy.ts';
 import { SIGNING_TARGETS } from './targets/signing.ts';
 import { TPM_TARGETS } from './targets/tpm.ts';
 
@@ -13,6 +14,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   ...TPM_TARGETS,
   ...EVENT_LOG_TARGETS,
   ...ATTESTATION_TARGETS,
+  ...POLICY_TARGETS,
   ...CERTIFICATE_TARGETS,
   ...METADATA_TARGETS,
   ...SIGNING_TARGETS,

@@ -476,6 +476,20 @@ describe('what was quoted', () => {
     expect(verdict).toMatchObject({ verdict: 'accept', notes: [{ code: 'events-unquoted' }] });
   });
 
+  it.each<[number, string[]]>([
+    [8, []],
+    [9, ['event-log-replay-mismatch']],
+    [7, ['event-log-replay-mismatch']],
+  ])(
+    'lets the running system extend PCR %d only where policy says so, never a PCR of firmware',
+    (pcr, codes) => {
+      const policy = { ...POLICY, unloggedPcrs: [7, 8] };
+      const pcrs = new Map([...PCRS, [pcr, new Uint8Array(32).fill(5)]] as const);
+      const untrustedEvidence = sealEvidence({ log: BOOT_LOG, pcrs });
+      expect(codesOf(verifyEvidence(validInput({ untrustedEvidence, policy })))).toEqual(codes);
+    },
+  );
+
   it('names the PCRs that the quote does not cover', () => {
     const event = { type: 0x0d, data: asciiBytes('boot_aggregate') };
     const log = withEvents({ ...event, pcr: 15 }, { ...event, pcr: 10 }, { ...event, pcr: 15 });

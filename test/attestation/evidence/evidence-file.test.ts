@@ -3,11 +3,12 @@ import { describe, expect, it } from 'vitest';
 import type { EvidenceFields } from '../../../src/attestation/evidence/evidence-fields.ts';
 import {
   encodeEvidenceDocument,
+  readEvidenceDocument,
   verifyEvidenceDocument,
 } from '../../../src/attestation/evidence/evidence-file.ts';
 import { MAX_EVIDENCE_BYTES, NotEvidenceError } from '../../../src/attestation/evidence/evidence-json.ts';
 import { computeExtraData } from '../../../src/attestation/evidence/extra-data.ts';
-import { verifyEvidence } from '../../../src/attestation/verify.ts';
+import { type EvidencePolicy, verifyEvidence } from '../../../src/attestation/verify.ts';
 import { asciiBytes, sha256, toBase64, toHex, utf8Bytes } from '../../../src/core/bytes.ts';
 import { computeName } from '../../../src/tpm/name.ts';
 import { encodeTpmsNvPublic, parseTpmsNvPublic } from '../../../src/tpm/nv-public.ts';
@@ -191,6 +192,39 @@ describe('an evidence file', () => {
   it('needs no reference values in its policy', () => {
     const { bank, pcrs, eventLog } = POLICY;
     expect(codesFor({ policy: { bank, pcrs, eventLog } })).toEqual([]);
+  });
+
+  it('says every rule of its policy again that it was given', () => {
+    const zero = '00'.repeat(32);
+    const policy: EvidencePolicy = {
+      ...POLICY,
+      unloggedPcrs: [8, 9],
+      firmware: { pcrs: [0, 2], accepted: [{ 0: zero, 2: 'ff'.repeat(32) }] },
+      secureBoot: { db: [zero] },
+    };
+    const read = (changed: EvidencePolicy) =>
+      readEvidenceDocument(encodeEvidenceDocument({ ...FIELDS, policy: changed })).policy;
+    expect(read(policy)).toEqual(policy);
+    expect(read({ ...policy, secureBoot: { db: 'any' } }).secureBoot).toEqual({ db: 'any' });
+    expect(read({ ...policy, unloggedPcrs: [] })).not.toHaveProperty('unloggedPcrs');
+  });
+
+  it.each<[string, object]>([
+    ['PCRs without a log that are none', { unlogged: [24] }],
+    ['firmware without its PCRs', { firmware: { accepted: [] } }],
+    ['firmware without accepted values', { firmware: { pcrs: [0] } }],
+    ['accepted firmware that is no list', { firmware: { pcrs: [0], accepted: {} } }],
+    ['accepted firmware that is a list of lists', { firmware: { pcrs: [0], accepted: [[]] } }],
+    ['firmware in a PCR that is none', { firmware: { pcrs: [0], accepted: [{ 24: '00'.repeat(32) }] } }],
+    ['firmware of another bank', { firmware: { pcrs: [0], accepted: [{ 0: '00' }] } }],
+    ['Secure Boot without its db', { secureBoot: {} }],
+    ['a db that is a word', { secureBoot: { db: 'all' } }],
+    ['an empty db', { secureBoot: { db: [] } }],
+    ['a db of something else than SHA-256', { secureBoot: { db: ['00'] } }],
+    ['a db of numbers', { secureBoot: { db: [5] } }],
+  ])('is refused with %s', (_name, rules) => {
+    const { bank, pcrs, eventLog } = POLICY;
+    expect(codesFor({ policy: { bank, pcrs, eventLog, ...rules } })).toEqual(['evidence-malformed']);
   });
 
   it('E13 is refused for a key that is no attestation key', () => {
