@@ -356,3 +356,64 @@ test('O3 a disk that fills is said by name, changes nothing, and afterwards all 
   await sql.raw('pragma max_page_count = 1000000').execute(database);
   expect(await store.commitVerdict({ challengeSha256: 'c1', verdict: large })).toBe('committed');
 });
+
+test('an attestation key is replaced when that was allowed, once, and is retired for ever', async () => {
+  const { counters } = node();
+  const replacing = {
+    challengeSha256: 'c9',
+    enrolmentId: 'e9',
+    node: node({ akName: 'ak2' }),
+    akNameBefore: 'ak1',
+    ...(counters && { countersBefore: counters }),
+  };
+  await enrol();
+  expect(await enrol(replacing), 'nobody allowed it').toBe('conflict');
+  await store.markNode({ nodeId: 'n1', mark: 'allow-new-ak', atSeconds: 1 });
+  expect(await enrol({ ...replacing, challengeSha256: 'c10', enrolmentId: 'e10' })).toBe('committed');
+  expect(await store.findNode('n1')).toMatchObject({ akName: 'ak2', akMayChange: false });
+  expect(await store.findNodeByAk('ak1')).toBeUndefined();
+  expect(await store.findNodeByRetiredAk('ak1')).toMatchObject({ id: 'n1' });
+  const stranger = {
+    node: node({ id: 'n2', akName: 'ak1' }),
+    endorsementKeys: [{ ...key, fingerprint: 'ek2' }],
+  };
+  expect(await enrol({ ...stranger, challengeSha256: 'c11', enrolmentId: 'e11' })).toBe('conflict');
+  expect(await store.findNode('n2')).toBeUndefined();
+});
+
+test('an attestation key of another node is a conflict, not a fault of the database', async () => {
+  await enrol();
+  const second = {
+    node: node({ id: 'n2', akName: 'ak2' }),
+    endorsementKeys: [{ ...key, fingerprint: 'ek2' }],
+  };
+  expect(await enrol({ ...second, challengeSha256: 'c9', enrolmentId: 'e9' })).toBe('committed');
+  await store.markNode({ nodeId: 'n1', mark: 'allow-new-ak', atSeconds: 1 });
+  const { counters } = node();
+  const taking = {
+    node: node({ akName: 'ak2' }),
+    akNameBefore: 'ak1',
+    ...(counters && { countersBefore: counters }),
+  };
+  expect(await enrol({ ...taking, challengeSha256: 'c10', enrolmentId: 'e10' })).toBe('conflict');
+  expect(await store.findNode('n1')).toMatchObject({ akName: 'ak1', akMayChange: true });
+});
+
+test('while a rotation is due the old key binds nothing', async () => {
+  await enrol();
+  await store.markNode({ nodeId: 'n1', mark: 'rotate-ak', atSeconds: 1 });
+  expect(await store.findNode('n1')).toMatchObject({
+    akGeneration: 2,
+    akMayChange: true,
+    akRotationDue: true,
+  });
+  const { counters } = node();
+  const again = { challengeSha256: 'c9', enrolmentId: 'e9', ...(counters && { countersBefore: counters }) };
+  expect(await enrol(again)).toBe('conflict');
+});
+
+test('a token that cannot be spent takes everything back', async () => {
+  expect(await enrol({ tokenSha256: 'no such token' })).toBe('token-spent');
+  expect(await store.findNode('n1')).toBeUndefined();
+  expect(await store.findChallenge('c0')).toMatchObject({ consumed: false });
+});
