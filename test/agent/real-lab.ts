@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findFreePort, startBootServerProcess } from '../../lab/boot-server-process.ts';
@@ -6,7 +5,6 @@ import { createCleanup } from '../../lab/cleanup.ts';
 import { runCommand } from '../../lab/command.ts';
 import { createTpmManufacturer } from '../../lab/software-tpm.ts';
 import { asciiBytes, sha256, toHex } from '../../src/core/bytes.ts';
-import type { JsonObject } from '../../src/core/strict-json.ts';
 import { measureUki } from '../../src/signing/efi/uki-measurement.ts';
 import { buildTinyPe } from '../signing/efi/tiny-pe.ts';
 import { type AgentRun, bakeSettings, type StartedAgent, startAgent } from './agent-run.ts';
@@ -20,8 +18,6 @@ export interface RealLab {
   readonly first: HostMachine;
   createMachine(name: string): Promise<HostMachine>;
   admin(...args: string[]): Promise<string>;
-  /** What an operator does that has no command yet: a call to the operators' socket. */
-  operate(path: string, body: JsonObject): JsonObject;
   importEk(fingerprint: string): Promise<void>;
   close(): void;
 }
@@ -86,10 +82,6 @@ export async function openRealLab(): Promise<RealLab> {
       return machineOf(name, tpm);
     },
     admin,
-    operate(path, body) {
-      const call = ['-sS', '--fail-with-body', '--unix-socket', socket, '--json', JSON.stringify(body)];
-      return JSON.parse(execFileSync('curl', [...call, `http://operators${path}`], { encoding: 'utf8' }));
-    },
     async importEk(fingerprint) {
       const file = join(folder, 'ek.txt');
       writeFileSync(file, fingerprint);

@@ -179,8 +179,10 @@ describe('a machine whose EK was imported', () => {
 
 describe('a machine with a token', () => {
   let holder: HostMachine;
-  const createToken = () =>
-    String(lab.operate('/admin/v1/tokens', { channel: 'lab', validSeconds: 3600, comment: '' }).token);
+  const createToken = async () => {
+    const made = JSON.parse(await lab.admin('-o', 'json', 'tokens', 'create', '--channel', 'lab'));
+    return (made as { token: string }).token;
+  };
   const nodeOf = async (ek: string) => {
     const nodes = JSON.parse(await lab.admin('-o', 'json', 'nodes', 'list')) as {
       id: string;
@@ -191,7 +193,7 @@ describe('a machine with a token', () => {
 
   it('enrols and boots with no hands, admitted by the token and by nothing else', async () => {
     holder = await lab.createMachine('holder');
-    writeFileSync(join(holder.folder, 'token'), createToken());
+    writeFileSync(join(holder.folder, 'token'), await createToken());
     holder.powerOn();
     const run = await holder.run(...BOOT);
     expect(run.status, run.console).toBe(0);
@@ -210,7 +212,7 @@ describe('a machine with a token', () => {
   it('gets a new attestation key when its operator asks for one, and keeps it at every boot', async () => {
     const { stdout } = await holder.run('fingerprint');
     const [node] = await nodeOf(stdout.trim());
-    lab.operate(`/admin/v1/nodes/${node?.id}/rotate-ak`, {});
+    await lab.admin('nodes', 'rotate-ak', node?.id ?? '');
     holder.powerOn();
     const rotated = await holder.run(...BOOT);
     expect(rotated.status, rotated.console).toBe(0);
@@ -226,7 +228,7 @@ describe('a machine with a token', () => {
   });
 
   it('whose token another machine has used waits for an operator', async () => {
-    const token = createToken();
+    const token = await createToken();
     const first = await lab.createMachine('first-holder');
     const second = await lab.createMachine('second-holder');
     for (const machine of [first, second]) {
