@@ -92,3 +92,13 @@ test('E17 whatever bit of an ECC key is flipped, the answer is ours and never a 
     expect([400, 403], `byte ${index}: ${answer.bytes}`).toContain(answer.status);
   }
 });
+
+test('E6 where revocation lists are required, a certificate of a CA without one does not count', async () => {
+  const strict = await PublishedServer.publish(['endorsementKeys: { revocationLists: required }']);
+  try {
+    const node = await strict.createNode();
+    expect(reasonsOf(await node.begin())).toEqual(['ek-revocation-unknown']);
+  } finally {
+    await strict.close();
+  }
+});
