@@ -24,12 +24,19 @@ describe('claims', () => {
     expect(parse({})).toEqual({ ...valid, ephemeralKey: ephemeral });
   });
 
+  it('may be of build 1', () => {
+    expect(parse({ stage0Build: 1 }).stage0Build).toBe(1);
+  });
+
   it.each<[string, object]>([
     ['an unknown purpose', { purpose: 'install' }],
     ['an unknown field', { note: 'x' }],
     ['a missing field', { serverKey: undefined }],
     ['a hash in capital letters', { serverKey: 'AA'.repeat(32) }],
     ['a hash that is too short', { ekFingerprint: 'bb' }],
+    ['a hash with a digit before it', { serverKey: `0${'aa'.repeat(32)}` }],
+    ['a hash with a digit behind it', { serverKey: `${'aa'.repeat(32)}0` }],
+    ['a hash in a list', { ekFingerprint: ['bb'.repeat(32)] }],
     ['a build number of 0', { stage0Build: 0 }],
     ['a build number that is a string', { stage0Build: '7' }],
     ['a fractional build number', { stage0Build: 1.5 }],
