@@ -7,7 +7,10 @@ import { loadOrCreateServerKey } from '../signing/keys/server-key.ts';
 import { createArtifactStore } from '../storage/artifact-store.ts';
 import { openDatabase } from '../storage/database.ts';
 import { createSqlAttestationStore } from '../storage/sql-attestation-store.ts';
+import { createSqlEventStore } from '../storage/sql-events.ts';
+import { createSqlPolicyStore } from '../storage/sql-policies.ts';
 import { createSqlReleaseStore } from '../storage/sql-release-store.ts';
+import { createSqlRunningNodeStore } from '../storage/sql-running-nodes.ts';
 import { createSqlTokenStore } from '../storage/sql-tokens.ts';
 import { createSqlTrustAnchorStore } from '../storage/sql-trust-anchors.ts';
 import { openAnchorFolder } from './anchor-folder.ts';
@@ -23,22 +26,28 @@ import { registerFirmwareRoutes } from './routes/firmware.ts';
 import { registerHealthRoutes } from './routes/health.ts';
 import { registerMetadataRoutes } from './routes/metadata.ts';
 import { registerEndorsementKeyRoutes } from './routes/operators/endorsement-keys.ts';
+import { registerEventRoutes } from './routes/operators/events.ts';
+import { registerFirmwareApprovalRoutes } from './routes/operators/firmware.ts';
 import { registerNodeRoutes } from './routes/operators/nodes.ts';
+import { registerPolicyRoutes } from './routes/operators/policies.ts';
 import { registerReleaseRoutes } from './routes/operators/releases.ts';
 import { registerTokenRoutes } from './routes/operators/tokens.ts';
 import { registerTrustAnchorRoutes } from './routes/operators/trust-anchors.ts';
 import { registerVerdictRoutes } from './routes/operators/verdicts.ts';
 import { createAdmissionService } from './services/admission.ts';
-import { createAppraiser, type PolicySource } from './services/appraiser.ts';
+import { createAppraiser } from './services/appraiser.ts';
 import { createChallengeService } from './services/challenges.ts';
 import { createEkExaminer } from './services/ek-examiner.ts';
 import { createEnrolmentTokenService } from './services/enrolment-tokens.ts';
 import { createEnrolmentService } from './services/enrolments.ts';
 import { createEvidenceService } from './services/evidence.ts';
+import { createFirmwareService } from './services/firmware.ts';
 import { createGrantService } from './services/grants.ts';
 import { startHousekeeping } from './services/housekeeping.ts';
+import { createPolicyService } from './services/policies.ts';
+import { createPolicyTrial } from './services/policy-trial.ts';
 import { createReadinessService } from './services/readiness.ts';
-import { createRepositoryService } from './services/repository.ts';
+import { createRepositoryService, type RepositoryService } from './services/repository.ts';
 import { createTrustAnchorService } from './services/trust-anchors.ts';
 import { loadTlsFolder, type TlsIdentity } from './tls/tls-folder.ts';
 import { loadPinnedRoots, loadTpmVendors } from './tpm-vendors.ts';
@@ -63,7 +72,7 @@ export async function startBootServer(on: {
   const services = createServices(state, { config, clock, logger });
   const doors = createDoors(state.tls, config, logger);
   registerRoutes(doors, { ...state, ...services, config, clock });
-  const housekeeping = startHousekeeping({ store: state.store, clock, logger });
+  const housekeeping = startHousekeeping({ ...state, ...services, clock, logger });
   const ports = { firmware: await doors.firmware.listen(), agents: await doors.agents.listen() };
   await doors.operators.listen();
   const { authority } = state.tls;
@@ -112,6 +121,9 @@ async function openState(config: Config, clock: Clock) {
     database,
     store: createSqlAttestationStore(database),
     tokenStore: createSqlTokenStore(database),
+    policyStore: createSqlPolicyStore(database),
+    runningNodes: createSqlRunningNodeStore(database),
+    eventStore: createSqlEventStore(database),
     repository,
   };
 }
@@ -119,30 +131,46 @@ async function openState(config: Config, clock: Clock) {
 type State = Awaited<ReturnType<typeof openState>>;
 
 function createServices(
-  { trustAnchors, tls, grantKey, store, tokenStore, repository }: State,
+  { trustAnchors, tls, grantKey, store, tokenStore, policyStore, repository }: State,
   { config, clock, logger }: { config: Config; clock: Clock; logger: Logger },
 ) {
   const random = systemRandom;
   const serverKeys = [tls.agents.spkiSha256];
   const ttlSeconds = config.challengeTtlSeconds;
-  const policy = builtInPolicy({
+  const builtIn = builtInPolicy({
     eventLog: config.policy.eventLog,
     secureBoot: config.policy.requireSecureBoot ? 'required' : 'optional',
   });
-  const policies: PolicySource = async () => ({ policy, firmwareApprovals: [] });
+  const policies = createPolicyService({ store: policyStore, builtIn, clock });
   const challenges = createChallengeService({ store, grantKey, serverKeys, ttlSeconds, clock, random });
   const tokens = createEnrolmentTokenService({ tokens: tokenStore, clock, random });
-  const grants = createGrantService({ store, grantKey, ttlSeconds: config.grantTtlSeconds, clock, random });
+  const grants = createGrantService({
+    store,
+    listedStage0: () => listedStage0(repository),
+    grantKey,
+    ttlSeconds: config.grantTtlSeconds,
+    clock,
+    random,
+  });
   const threads = config.limits.verificationThreads;
   const verification =
     threads === 0 ? createInlineVerification() : createVerificationWorkers({ threads, logger });
-  const appraiser = createAppraiser({ verification, repository, policies, serverKeys, clock });
+  const appraiser = createAppraiser({
+    verification,
+    repository,
+    policies: policies.source,
+    serverKeys,
+    clock,
+  });
   return {
     verification,
     challenges,
     tokens,
     grants,
-    evidence: createEvidenceService({ store, repository, grants, appraiser, clock }),
+    policies,
+    policyTrial: createPolicyTrial({ store, policyStore, policies, repository, clock }),
+    firmware: createFirmwareService({ store, policyStore, clock }),
+    evidence: createEvidenceService({ store, policyStore, policies, repository, grants, appraiser, clock }),
     enrolments: createEnrolmentService({
       store,
       challenges,
@@ -156,7 +184,7 @@ function createServices(
       admission: createAdmissionService({
         store,
         tokens,
-        isOpenChannel: async () => false,
+        isOpenChannel: policies.isOpenChannel,
         defaultChannel: config.admission.channel,
       }),
       tokens,
@@ -172,6 +200,12 @@ function createServices(
     }),
     slices: createVerifiedSlices({ cacheBytes: config.limits.sliceCacheBytes }),
   };
+}
+
+/** Before the first publication nothing is listed, and nothing was granted. */
+function listedStage0(repository: RepositoryService): ReadonlySet<string> {
+  const references = repository.current()?.stage0 ?? [];
+  return new Set(references.filter(({ listed }) => listed).map(({ sha256 }) => sha256));
 }
 
 function createDoors(tls: TlsIdentity, config: Config, logger: Logger) {
@@ -206,5 +240,8 @@ function registerRoutes(
   registerTokenRoutes(operators.app, on);
   registerTrustAnchorRoutes(operators.app, on);
   registerVerdictRoutes(operators.app, on);
+  registerPolicyRoutes(operators.app, on);
+  registerFirmwareApprovalRoutes(operators.app, on);
+  registerEventRoutes(operators.app, on);
   registerReleaseRoutes(operators.app, { ...on, maxArtifactBytes });
 }

@@ -12,6 +12,8 @@ export interface Stage0ImageRecord {
   pcr4SecureBoot: string;
   pcr4NoSecureBoot?: string;
   pcr11: string;
+  /** When a publication stopped listing it. */
+  withdrawnAtSeconds?: number;
 }
 
 /**
@@ -24,7 +26,10 @@ export interface ReleaseStore {
   loadStage0Images(): Promise<Stage0ImageRecord[]>;
   publish(publication: {
     files: readonly MetadataFile[];
+    /** New ones. */
     stage0Images: readonly Stage0ImageRecord[];
+    /** SHA-256 of every image that is listed now; all others are withdrawn. */
+    listedStage0: readonly string[];
     atSeconds: number;
   }): Promise<void>;
 }

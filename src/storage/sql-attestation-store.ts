@@ -1,13 +1,15 @@
 import type { AttestationStore } from '../attestation/attestation-store.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
-import { countersToColumns, hasCounters } from './rows.ts';
+import { countersToColumns, hasCounters, sessionToColumns } from './rows.ts';
 import { consumeChallenge, createSqlChallengeQueries } from './sql-challenges.ts';
 import { concludeEnrolment, createSqlEnrolmentQueries, purgeEnrolments } from './sql-enrolments.ts';
+import { saveBaseline } from './sql-firmware.ts';
 import { createSqlGrantQueries, replaceGrant } from './sql-grants.ts';
 import { createSqlListedEkQueries } from './sql-listed-eks.ts';
 import { bindNode } from './sql-node-binding.ts';
 import { createSqlNodeMarks } from './sql-node-marks.ts';
 import { createSqlNodeQueries } from './sql-nodes.ts';
+import { clearSuspicion, suspectNode } from './sql-running-nodes.ts';
 import { spendToken } from './sql-tokens.ts';
 import { createSqlVerdictQueries, insertVerdict, purgeAnonymousVerdicts } from './sql-verdicts.ts';
 
@@ -41,9 +43,16 @@ export function createSqlAttestationStore(database: Database): AttestationStore 
         const spent = await consumeChallenge(tx, commit.challengeSha256, commit.verdict.atSeconds);
         if (spent !== undefined) return spent;
         await insertVerdict(tx, commit.verdict);
-        if (commit.verdict.verdict !== 'accept' || commit.verdict.nodeId === undefined) return 'committed';
-        const fault = await advanceNode(tx, { ...commit, nodeId: commit.verdict.nodeId });
+        const { nodeId, atSeconds } = commit.verdict;
+        if (nodeId === undefined) return 'committed';
+        if (commit.verdict.verdict !== 'accept') {
+          if (commit.suspect !== undefined) await suspectNode(tx, nodeId, commit.suspect);
+          return 'committed';
+        }
+        const fault = await advanceNode(tx, { ...commit, nodeId });
         if (fault !== undefined) return fault;
+        await clearSuspicion(tx, nodeId, atSeconds);
+        if (commit.baseline !== undefined) await saveBaseline(tx, nodeId, commit.baseline);
         if (commit.grant !== undefined) await replaceGrant(tx, commit.grant);
         return 'committed';
       });
@@ -83,13 +92,19 @@ async function decide<Outcome extends string>(
 /** Of two pieces of evidence that were judged on the same counters, one is accepted on them. */
 async function advanceNode(
   tx: DatabaseTransaction,
-  { nodeId, verdict, counters }: Parameters<AttestationStore['commitVerdict']>[0] & { nodeId: string },
+  {
+    nodeId,
+    verdict,
+    counters,
+    session,
+  }: Parameters<AttestationStore['commitVerdict']>[0] & { nodeId: string },
 ): Promise<'node-not-enrolled' | 'counters-moved' | undefined> {
   const updated = await tx
     .updateTable('nodes')
     .set({
       ...countersToColumns(counters?.now),
       ...(verdict.facts && { state: verdict.facts.state }),
+      ...(session && sessionToColumns(session)),
       last_verdict_at: verdict.atSeconds,
     })
     .where('id', '=', nodeId)

@@ -1,5 +1,5 @@
 import type { ReleaseStore } from '../releases/release-store.ts';
-import type { Database } from './database.ts';
+import type { Database, DatabaseTransaction } from './database.ts';
 import { toJsonColumn } from './rows.ts';
 
 /** {@link ReleaseStore} on SQL. */
@@ -23,10 +23,11 @@ export function createSqlReleaseStore(database: Database): ReleaseStore {
         pcr4SecureBoot: row.pcr4_secure_boot,
         ...(row.pcr4_no_secure_boot !== null && { pcr4NoSecureBoot: row.pcr4_no_secure_boot }),
         pcr11: row.pcr11,
+        ...(row.withdrawn_at !== null && { withdrawnAtSeconds: row.withdrawn_at }),
       }));
     },
 
-    async publish({ files, stage0Images, atSeconds }) {
+    async publish({ files, stage0Images, listedStage0, atSeconds }) {
       await database.transaction().execute(async (tx) => {
         for (const { name, bytes } of files)
           await tx
@@ -47,6 +48,7 @@ export function createSqlReleaseStore(database: Database): ReleaseStore {
             })
             .onConflict((conflict) => conflict.doNothing())
             .execute();
+        await markWithdrawn(tx, listedStage0, atSeconds);
         await tx
           .insertInto('audit_events')
           .values({
@@ -59,4 +61,18 @@ export function createSqlReleaseStore(database: Database): ReleaseStore {
       });
     },
   };
+}
+
+async function markWithdrawn(
+  tx: DatabaseTransaction,
+  listed: readonly string[],
+  atSeconds: number,
+): Promise<void> {
+  await tx.updateTable('stage0_images').set({ withdrawn_at: null }).where('sha256', 'in', listed).execute();
+  await tx
+    .updateTable('stage0_images')
+    .set({ withdrawn_at: atSeconds })
+    .where('sha256', 'not in', listed)
+    .where('withdrawn_at', 'is', null)
+    .execute();
 }

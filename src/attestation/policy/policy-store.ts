@@ -13,10 +13,12 @@ export interface StoredPolicy {
 
 /** Policies, baselines and firmware approvals. Every write is one durable transaction with its audit event. */
 export interface PolicyStore {
+  /** The one in force for this channel, if a document names it. */
+  findPolicyOfChannel(channel: string): Promise<StoredPolicy | undefined>;
   /** The version in force of each policy. */
   listPolicies(): Promise<StoredPolicy[]>;
   /** Every version there ever was, the newest first. */
-  listPolicyVersions(name: string): Promise<StoredPolicy[]>;
+  listPolicyVersions(name: string): Promise<(StoredPolicy & { inForce: boolean })[]>;
   /**
    * `unchanged`: exactly this is in force. `version-not-higher`: its version was used before.
    * `channel-taken`: another policy in force is for one of its channels.

@@ -1,25 +1,33 @@
 import { clientCertificateOf } from '../client-certificate.ts';
 import type { AgentsApp } from '../doors.ts';
 import { requireClientKey } from '../services/client-key.ts';
-import type { EvidenceService } from '../services/evidence.ts';
+import type { AcceptedEvidence, EvidenceService } from '../services/evidence.ts';
 import { decodeEvidence } from './submitted-evidence.ts';
 import { EvidenceBody } from './wire.ts';
 
 export function registerEvidenceRoutes(app: AgentsApp, on: { evidence: EvidenceService }): void {
   app.post('/v1/evidence', { schema: { body: EvidenceBody } }, async (request, reply) => {
-    const accepted = await on.evidence.submitBoot({
+    const accepted = await on.evidence.submit({
       evidence: decodeEvidence(request.body),
       client: requireClientKey(clientCertificateOf(request)),
     });
-    const { channel, version, target, sha256, name } = accepted.release.listing;
     reply.header('cache-control', 'no-store');
-    return {
-      verdict: 'accept',
-      reasons: [],
-      notes: accepted.notes,
-      facts: accepted.facts,
-      release: { channel, version, target, digest: sha256, name },
-      grant: accepted.grant,
-    };
+    return describeAccepted(accepted);
   });
+}
+
+function describeAccepted({ facts, notes, granted, nextWithinSeconds }: AcceptedEvidence) {
+  return {
+    verdict: 'accept',
+    reasons: [],
+    notes,
+    facts,
+    ...(nextWithinSeconds !== undefined && { nextWithinSeconds }),
+    ...(granted && { release: describeRelease(granted.release), grant: granted.grant }),
+  };
+}
+
+function describeRelease({ listing }: NonNullable<AcceptedEvidence['granted']>['release']) {
+  const { channel, version, target, sha256, name } = listing;
+  return { channel, version, target, digest: sha256, name };
 }

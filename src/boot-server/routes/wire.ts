@@ -14,6 +14,8 @@ export const Sha256Hex = Type.String({ pattern: '^[0-9a-f]{64}$' });
 /** TPM Name with SHA-256: algorithm and digest. */
 export const AkNameHex = Type.String({ pattern: '^000b[0-9a-f]{64}$' });
 
+export const NodeId = Type.String({ pattern: '^n-[0-9a-f]{20}$' });
+
 export const EnrolmentId = Type.String({ pattern: '^[0-9a-f]{32}$' });
 
 /** Checked for its one spelling when it is decoded. */

@@ -13,6 +13,7 @@ export type Appraiser = (submission: {
   client: ClientKey;
   attester: Attester;
   channel: string;
+  nodeId?: string;
 }) => Promise<VerificationOutcome>;
 
 /** What of an appraisal an operator decides: the policy in force and the firmware approved, for this node. */
@@ -28,7 +29,7 @@ export function createAppraiser(on: {
   serverKeys: readonly string[];
   clock: Clock;
 }): Appraiser {
-  return async ({ challenge, evidence, client, attester, channel }) => {
+  return async ({ challenge, evidence, client, attester, channel, nodeId }) => {
     return on.verification.appraise({
       purpose: challenge.purpose,
       challenge: evidence.challenge,
@@ -38,7 +39,7 @@ export function createAppraiser(on: {
       connection: { clientSpki: client.spki, serverKeys: on.serverKeys },
       stage0References: on.repository.current()?.stage0 ?? [],
       nowSeconds: secondsOf(on.clock),
-      ...(await on.policies({ channel })),
+      ...(await on.policies({ channel, ...(nodeId !== undefined && { nodeId }) })),
     });
   };
 }

@@ -1,9 +1,12 @@
+import type { Appraisal } from '../../attestation/appraisal.ts';
 import type {
   AttestationStore,
   ChallengeFault,
   ChallengeRecord,
 } from '../../attestation/attestation-store.ts';
-import type { Facts, NodeRecord } from '../../attestation/node.ts';
+import type { Facts, NodeRecord, NodeSession } from '../../attestation/node.ts';
+import { isAfterHandover } from '../../attestation/policy/evidence-policy.ts';
+import type { PolicyStore } from '../../attestation/policy/policy-store.ts';
 import type { Finding } from '../../attestation/reasons.ts';
 import { type Clock, secondsOf } from '../../core/clock.ts';
 import { chooseRelease, type Release } from '../../releases/catalog.ts';
@@ -13,15 +16,18 @@ import { challengeDigest } from './challenges.ts';
 import type { ClientKey } from './client-key.ts';
 import type { GrantService } from './grants.ts';
 import { findEnrolled } from './node-standing.ts';
+import type { PolicyService } from './policies.ts';
 import type { RepositoryService } from './repository.ts';
 import type { SubmittedEvidence } from './submitted-evidence.ts';
 import { evidenceProblem, spentChallenge, verdictRecord } from './verdicts.ts';
 
-export interface AcceptedBoot {
+export interface AcceptedEvidence {
   facts: Facts;
   notes: readonly Finding[];
-  release: Release;
-  grant: string;
+  /** Of a boot. */
+  granted?: { release: Release; grant: string };
+  /** Of a running system whose policy sets a deadline. */
+  nextWithinSeconds?: number;
 }
 
 export interface Submission {
@@ -31,17 +37,23 @@ export interface Submission {
 
 export interface EvidenceService {
   /**
-   * Decides on boot evidence and records the verdict in the transaction that consumes the nonce. The
-   * node hears of a grant only when that transaction is durable. A crash before it leaves the challenge
-   * unanswered, a crash after it a grant that nobody was told of: the node asks for a new challenge.
+   * Decides on evidence for the purpose that its challenge was made for, and records the verdict in the
+   * transaction that consumes the nonce. Only a boot is granted anything, and the node hears of a grant only when that
+   * transaction is durable. A crash before it leaves the challenge unanswered, a crash after it a grant that nobody
+   * was told of: the node asks for a new challenge.
    *
-   * @throws {Problem} evidence-refused, evidence-held, no-release, ak-unknown, node-…
+   * A running system whose own TPM signed evidence that does not hold makes its node suspect, in the same
+   * transaction; what is not authentic changes nothing but the record.
+   *
+   * @throws {Problem} evidence-refused, evidence-held, no-release, ak-unknown, ak-rotated, node-…
    */
-  submitBoot(submission: Submission): Promise<AcceptedBoot>;
+  submit(submission: Submission): Promise<AcceptedEvidence>;
 }
 
 export function createEvidenceService(on: {
   store: AttestationStore;
+  policyStore: Pick<PolicyStore, 'findBaseline'>;
+  policies: Pick<PolicyService, 'nextWithinSeconds'>;
   repository: RepositoryService;
   grants: GrantService;
   appraiser: Appraiser;
@@ -55,6 +67,18 @@ export function createEvidenceService(on: {
     return evidenceProblem(appraisal);
   }
 
+  async function judge(challenge: ChallengeRecord, node: NodeRecord, { evidence, client }: Submission) {
+    const baseline = await on.policyStore.findBaseline(node.id);
+    return on.appraiser({
+      challenge,
+      evidence,
+      client,
+      attester: { ...node, ...(baseline && { baseline }) },
+      channel: node.channel,
+      nodeId: node.id,
+    });
+  }
+
   async function prepareGrant(node: NodeRecord, client: ClientKey) {
     const release = chooseRelease(requirePublished(on.repository).catalog, node.channel);
     const grant = await on.grants.prepare({ nodeId: node.id, release, clientThumbprint: client.thumbprint });
@@ -62,44 +86,72 @@ export function createEvidenceService(on: {
   }
 
   const service: EvidenceService = {
-    async submitBoot(submission) {
-      const { evidence, client } = submission;
-      const challenge = await findChallenge(on.store, evidence);
-      requirePurpose(challenge, 'boot');
+    async submit(submission) {
+      const challenge = await findChallenge(on.store, submission.evidence);
+      if (challenge.purpose === 'enrol') throw wrongPurpose(challenge, 'boot');
       const node = await findEnrolled(on.store, challenge.akName);
       if (challenge.consumed) throw await refuseSpent(challenge, node, 'nonce-consumed');
 
-      const { appraisal, evidenceDocument } = await on.appraiser({
-        challenge,
-        evidence,
-        client,
-        attester: node,
-        channel: node.channel,
-      });
-      const granted = appraisal.accepted && (await prepareGrant(node, client));
-      const record = verdictRecord({
-        challenge,
-        node,
-        appraisal,
-        evidenceDocument,
-        atSeconds: secondsOf(on.clock),
-      });
+      const { appraisal, evidenceDocument } = await judge(challenge, node, submission);
+      const { accepted } = appraisal;
+      const isBoot = challenge.purpose === 'boot';
+      const granted = accepted && isBoot ? await prepareGrant(node, submission.client) : undefined;
+      const atSeconds = secondsOf(on.clock);
+      const record = verdictRecord({ challenge, node, appraisal, evidenceDocument, atSeconds });
+      const session = accepted && sessionAfter({ node, accepted, granted, atSeconds });
       const outcome = await on.store.commitVerdict({
         challengeSha256: challenge.sha256,
         verdict: { ...record, ...(granted && { releaseDigest: granted.release.listing.sha256 }) },
-        ...(appraisal.accepted && { counters: { before: node.counters, now: appraisal.accepted.counters } }),
+        ...(accepted && { counters: { before: node.counters, now: accepted.counters } }),
+        ...(session && { session }),
+        ...(accepted?.baseline && { baseline: accepted.baseline }),
         ...(granted && { grant: granted.record }),
+        ...(betraysItself(challenge, appraisal) && { suspect: suspicionOf(appraisal, atSeconds) }),
       });
       if (outcome === 'node-not-enrolled')
         throw new Problem('node-revoked', `node ${node.id} was revoked while it attested`);
       // Somebody else's evidence went first: a step forward for this node each time, so this ends.
-      if (outcome === 'counters-moved') return service.submitBoot(submission);
+      if (outcome === 'counters-moved') return service.submit(submission);
       if (outcome !== 'committed') throw await refuseSpent(challenge, node, outcome);
-      if (!granted || !record.facts) throw evidenceProblem(appraisal);
-      return { facts: record.facts, notes: appraisal.notes, release: granted.release, grant: granted.token };
+      if (!record.facts) throw evidenceProblem(appraisal);
+      const nextWithinSeconds = isBoot ? undefined : await on.policies.nextWithinSeconds(node.channel);
+      return {
+        facts: record.facts,
+        notes: appraisal.notes,
+        ...(granted && { granted: { release: granted.release, grant: granted.token } }),
+        ...(nextWithinSeconds !== undefined && { nextWithinSeconds }),
+      };
     },
   };
   return service;
+}
+
+/** A boot begins a session with what it was granted; evidence of the running system proves it once more. */
+function sessionAfter(of: {
+  node: NodeRecord;
+  accepted: NonNullable<Appraisal['accepted']>;
+  granted: { release: Release } | undefined;
+  atSeconds: number;
+}): NodeSession | undefined {
+  const { node, accepted, granted, atSeconds } = of;
+  if (granted === undefined) return node.session && { ...node.session, provenAtSeconds: atSeconds };
+  const { resetCount, restartCount } = accepted.counters;
+  return {
+    releaseDigest: granted.release.listing.sha256,
+    ...(accepted.stage0 && { stage0Sha256: accepted.stage0.reference.sha256 }),
+    resetCount,
+    restartCount,
+    startedAtSeconds: atSeconds,
+    provenAtSeconds: atSeconds,
+  };
+}
+
+function betraysItself({ purpose }: ChallengeRecord, { verdict, authentic }: Appraisal): boolean {
+  return isAfterHandover(purpose) && authentic && verdict !== 'accept';
+}
+
+function suspicionOf({ reasons }: Appraisal, sinceSeconds: number) {
+  return { sinceSeconds, reason: reasons.map(({ code, message }) => `${code}: ${message}`).join('; ') };
 }
 
 /** @throws {Problem} evidence-refused, when this server never issued that challenge or has forgotten it */
@@ -111,9 +163,12 @@ export async function findChallenge(store: AttestationStore, evidence: Submitted
 
 /** P4: evidence goes to the one call that its challenge was made for. */
 export function requirePurpose(challenge: ChallengeRecord, purpose: ChallengeRecord['purpose']): void {
-  if (challenge.purpose === purpose) return;
+  if (challenge.purpose !== purpose) throw wrongPurpose(challenge, purpose);
+}
+
+function wrongPurpose(challenge: ChallengeRecord, purpose: ChallengeRecord['purpose']): Problem {
   const message = `the challenge asked for ${challenge.purpose} evidence, this call takes ${purpose}`;
-  throw evidenceProblem({
+  return evidenceProblem({
     verdict: 'refuse',
     reasons: [{ code: 'purpose-mismatch', message }],
     notes: [],

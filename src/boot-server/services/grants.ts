@@ -1,4 +1,5 @@
 import type { AttestationStore, GrantRecord } from '../../attestation/attestation-store.ts';
+import type { NodeRecord } from '../../attestation/node.ts';
 import { toHex } from '../../core/bytes.ts';
 import { type Clock, secondsOf } from '../../core/clock.ts';
 import type { RandomSource } from '../../core/random.ts';
@@ -32,6 +33,8 @@ export interface GrantService {
 
 export function createGrantService(on: {
   store: AttestationStore;
+  /** SHA-256 of every stage-0 image that is listed at this moment. */
+  listedStage0: () => ReadonlySet<string>;
   grantKey: ServerKey;
   ttlSeconds: number;
   clock: Clock;
@@ -101,6 +104,7 @@ export function createGrantService(on: {
         throw new Problem('grant-key-mismatch', 'present the ephemeral client certificate of this boot');
       const node = await on.store.findNode(grant.nodeId);
       if (node?.status !== 'enrolled') throw new Problem('grant-closed', 'the node is no longer enrolled');
+      requireListedStage0(node, on.listedStage0());
       return grant;
     },
 
@@ -108,4 +112,13 @@ export function createGrantService(on: {
       await on.store.closeGrant({ id: grant.id, atSeconds: secondsOf(on.clock) });
     },
   };
+}
+
+/** A withdrawn build keeps nothing of what it was granted. */
+function requireListedStage0({ session }: NodeRecord, listed: ReadonlySet<string>): void {
+  if (session?.stage0Sha256 !== undefined && !listed.has(session.stage0Sha256))
+    throw new Problem(
+      'grant-closed',
+      'the stage-0 that was granted this has been withdrawn: boot a listed one',
+    );
 }

@@ -56,8 +56,13 @@ export async function createRepositoryService(on: {
     const known = await on.store.loadStage0Images();
     const images = await computeStage0Images(verified, known, on.artifacts);
     const served: MetadataFile[] = verified.files.map((name) => ({ name, bytes: requireFile(files, name) }));
-    await on.store.publish({ files: served, stage0Images: images, atSeconds: secondsOf(on.clock) });
-    const stage0 = toReferences(verified, [...known, ...images]);
+    await on.store.publish({
+      files: served,
+      stage0Images: images,
+      listedStage0: verified.stage0Builds.map(({ sha256 }) => sha256),
+      atSeconds: secondsOf(on.clock),
+    });
+    const stage0 = toReferences(verified, await on.store.loadStage0Images());
     const added = served.map(({ name, bytes }) => [name, bytes] as const);
     published = {
       verified,

@@ -127,6 +127,30 @@ const JSON_CALLS: Record<string, { path: () => string; body: () => Promise<objec
     path: () => `/admin/v1/nodes/${node.id}/withdraw-rom`,
     body: async () => ({ reason: '' }),
   },
+  'operators POST /admin/v1/nodes/:id/forget-baseline': {
+    path: () => `/admin/v1/nodes/${node.id}/forget-baseline`,
+    body: async () => ({ reason: '' }),
+  },
+  'operators POST /admin/v1/policies': {
+    path: () => '/admin/v1/policies',
+    body: async () => ({ document: 'a document' }),
+  },
+  'operators POST /admin/v1/policies/test': {
+    path: () => '/admin/v1/policies/test',
+    body: async () => ({ document: 'a document', nodeIds: [node.id] }),
+  },
+  'operators POST /admin/v1/policies/:name/withdraw': {
+    path: () => '/admin/v1/policies/edge/withdraw',
+    body: async () => ({ reason: '' }),
+  },
+  'operators POST /admin/v1/firmware/approvals': {
+    path: () => '/admin/v1/firmware/approvals',
+    body: async () => ({ verdictId: 1, scope: 'node', name: 'firmware 2', reason: '' }),
+  },
+  'operators POST /admin/v1/firmware/approvals/:id/withdraw': {
+    path: () => '/admin/v1/firmware/approvals/1/withdraw',
+    body: async () => ({ reason: '' }),
+  },
   'operators POST /admin/v1/tokens': {
     path: () => '/admin/v1/tokens',
     body: async () => ({ channel: 'demo', validSeconds: 3600, comment: '' }),
@@ -166,6 +190,10 @@ const NAMED_CALLS: Record<string, string> = {
   'operators POST /admin/v1/nodes/:id/allow-new-ak': `n-${'0'.repeat(20)}`,
   'operators POST /admin/v1/nodes/:id/assert-rom': `n-${'0'.repeat(20)}`,
   'operators POST /admin/v1/nodes/:id/withdraw-rom': `n-${'0'.repeat(20)}`,
+  'operators POST /admin/v1/nodes/:id/forget-baseline': `n-${'0'.repeat(20)}`,
+  'operators GET /admin/v1/policies/:name': 'edge',
+  'operators POST /admin/v1/policies/:name/withdraw': 'edge',
+  'operators POST /admin/v1/firmware/approvals/:id/withdraw': '1',
   'operators DELETE /admin/v1/tokens/:id': '0'.repeat(16),
   'operators GET /admin/v1/verdicts/:id': '1',
   'operators GET /admin/v1/verdicts/:id/evidence': '1',
@@ -185,6 +213,9 @@ const PLAIN_CALLS = [
   'operators GET /admin/v1/eks',
   'operators GET /admin/v1/tokens',
   'operators GET /admin/v1/verdicts',
+  'operators GET /admin/v1/policies',
+  'operators GET /admin/v1/firmware/approvals',
+  'operators GET /admin/v1/events',
   'operators GET /admin/v1/trust-anchors',
   'operators GET /admin/v1/grant-keys',
 ];

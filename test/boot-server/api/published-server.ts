@@ -37,6 +37,7 @@ export class TestClock implements Clock {
 }
 
 type NodeVerb =
+  | 'forget-baseline'
   | 'approve'
   | 'reject'
   | 'readmit'

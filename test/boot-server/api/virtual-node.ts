@@ -3,7 +3,7 @@ import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, webc
 import { X509CertificateGenerator } from '@peculiar/x509';
 import { ekFingerprint } from '../../../src/attestation/endorsement/ek-certificate.ts';
 import { computeExtraData } from '../../../src/attestation/evidence/extra-data.ts';
-import { asciiBytes, EMPTY, fromBase64, sha256, toBase64, toHex } from '../../../src/core/bytes.ts';
+import { asciiBytes, EMPTY, fromBase64, fromHex, sha256, toBase64, toHex } from '../../../src/core/bytes.ts';
 import type { QuoteAttest } from '../../../src/tpm/attest.ts';
 import { computeName } from '../../../src/tpm/name.ts';
 import { parseTpmtPublic } from '../../../src/tpm/public-area.ts';
@@ -178,8 +178,24 @@ export class VirtualNode {
     return answer.json.challenge;
   }
 
-  askChallenge(akName = this.akName): Promise<Answer> {
-    return this.post('/v1/challenges', { akName, purpose: 'boot' });
+  askChallenge(akName = this.akName, purpose = 'boot'): Promise<Answer> {
+    return this.post('/v1/challenges', { akName, purpose });
+  }
+
+  /** Evidence of the running system, which was handed over to with this release. */
+  async prove(
+    purpose: 'health' | 'reattest',
+    releaseDigest: string,
+    changes: EvidenceChanges = {},
+  ): Promise<Answer> {
+    const asked = await this.askChallenge(this.akName, purpose);
+    if (asked.status !== 200) return asked;
+    const handover = sha256(new Uint8Array(32), fromHex(releaseDigest));
+    const pcrs = (values: Map<number, Uint8Array>) => {
+      values.set(14, handover);
+      changes.pcrs?.(values);
+    };
+    return this.submit(await this.evidence(asked.json.challenge, purpose, { ...changes, pcrs }));
   }
 
   async evidence(challenge: string, purpose: string, changes: EvidenceChanges = {}): Promise<Evidence> {

@@ -1,19 +1,23 @@
 import { Type } from 'typebox';
 import type { AttestationStore, StoredVerdict } from '../../../attestation/attestation-store.ts';
 import { ekGroupsOf, type NodeRecord, type NodeSession, type NodeStatus } from '../../../attestation/node.ts';
+import type { PolicyStore } from '../../../attestation/policy/policy-store.ts';
 import { type Clock, secondsOf } from '../../../core/clock.ts';
 import type { OperatorsApp } from '../../doors.ts';
 import { Problem } from '../../problems.ts';
-import { ChannelName } from '../wire.ts';
+import { ChannelName, NodeId } from '../wire.ts';
 
 const closed = { additionalProperties: false };
-const Params = Type.Object({ id: Type.String({ pattern: '^n-[0-9a-f]{20}$' }) }, closed);
+const Params = Type.Object({ id: NodeId }, closed);
 const Reason = Type.Optional(Type.String({ maxLength: 500 }));
 const ApproveBody = Type.Object({ reason: Reason, channel: Type.Optional(ChannelName) }, closed);
 const ReasonBody = Type.Object({ reason: Reason }, closed);
 const RECENT_VERDICTS = 20;
 
-export function registerNodeRoutes(app: OperatorsApp, on: { store: AttestationStore; clock: Clock }): void {
+export function registerNodeRoutes(
+  app: OperatorsApp,
+  on: { store: AttestationStore; policyStore: Pick<PolicyStore, 'forgetBaseline'>; clock: Clock },
+): void {
   async function findNode(id: string): Promise<NodeRecord> {
     const node = await on.store.findNode(id);
     if (node === undefined) throw new Problem('node-unknown', `there is no node ${id}`);
@@ -98,6 +102,17 @@ export function registerNodeRoutes(app: OperatorsApp, on: { store: AttestationSt
     async (request) => {
       const { id } = await findNode(request.params.id);
       await on.store.forgetCounters({ nodeId: id, atSeconds: secondsOf(on.clock), ...request.body });
+      return describeNode(await findNode(id));
+    },
+  );
+
+  app.post(
+    '/admin/v1/nodes/:id/forget-baseline',
+    { schema: { params: Params, body: ReasonBody } },
+    async (request) => {
+      const { id } = await findNode(request.params.id);
+      const atSeconds = secondsOf(on.clock);
+      await on.policyStore.forgetBaseline({ nodeId: id, atSeconds, ...request.body });
       return describeNode(await findNode(id));
     },
   );

@@ -1,0 +1,29 @@
+import type { RunningNodeStore } from '../../attestation/running-nodes.ts';
+import { type Clock, secondsOf } from '../../core/clock.ts';
+import type { Logger } from '../logger.ts';
+import type { PolicyService } from './policies.ts';
+
+/** In one round; what is left has its turn in the next. */
+const MAX_PER_CHANNEL = 1000;
+
+/** Makes suspect what runs a release and has not proven itself within its policy's deadline. */
+export async function suspectSilentNodes(on: {
+  runningNodes: RunningNodeStore;
+  policies: Pick<PolicyService, 'listDeadlines'>;
+  clock: Clock;
+  logger: Logger;
+}): Promise<void> {
+  const nowSeconds = secondsOf(on.clock);
+  for (const { channel, seconds } of await on.policies.listDeadlines()) {
+    const provenBeforeSeconds = nowSeconds - seconds;
+    const silent = await on.runningNodes.listSilent({ channel, provenBeforeSeconds, limit: MAX_PER_CHANNEL });
+    for (const nodeId of silent) {
+      const suspicion = {
+        sinceSeconds: nowSeconds,
+        reason: `silent: its policy wants evidence every ${seconds} seconds at the latest`,
+      };
+      const outcome = await on.runningNodes.suspectSilent({ nodeId, provenBeforeSeconds, suspicion });
+      if (outcome === 'changed') on.logger.warn({ nodeId }, 'a node fell silent and is suspect');
+    }
+  }
+}
