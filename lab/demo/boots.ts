@@ -20,6 +20,7 @@ export const firstBoot: Step = {
       observed: await factsOfEnrolment(stage),
     });
     await checkAliases(stage);
+    checkRunningSystem(stage, lines);
     checkSecondGrant(stage, lines);
     for (const [name, pattern] of MILESTONES) {
       const line = machine.lines().find(({ text }) => pattern.test(text));
@@ -91,6 +92,16 @@ async function checkAliases({ world, check }: Stage): Promise<void> {
     claim: 'both certified EKs of its TPM are names of one node',
     ok: names.length === 1 && names[0] === 2,
     observed: `${names.length} node, with ${names.join(' and ')} endorsement keys`,
+  });
+}
+
+/** The same agent in the booted system: fresh evidence of this session, and PCR 14 names its release. */
+function checkRunningSystem(stage: Stage, lines: readonly string[]): void {
+  const line = lines.find((text) => text.startsWith('BOOTWARD-DEMO running system: ')) ?? 'it said nothing';
+  stage.check({
+    claim: 'the running system proves itself: reattest is accepted, with the same three facts',
+    ok: /: accepted: reattest, certified, listed, measured/.test(line),
+    observed: line.replace(/^.*running system: /, ''),
   });
 }
 

@@ -134,7 +134,7 @@ export interface AttestationStore {
    * Consumes the challenge and records the verdict; with an accepted one also the counters, the session,
    * the baseline and the grant, closing the node's earlier grants; the node is no longer suspect then. With
    * another one that says `suspect`, the node becomes that and its grants are closed. `node-not-enrolled`: it
-   * was revoked meanwhile. `counters-moved`: other evidence was accepted since this was judged, so it must be
+   * was revoked meanwhile, or may not attest with this key any more. `counters-moved`: other evidence was accepted since this was judged, so it must be
    * judged again (E26).
    */
   commitVerdict(commit: {

@@ -194,6 +194,7 @@ function createServices(
     }),
     readiness: createReadinessService({
       repository,
+      policies,
       grantKeyId: grantKey.keyId,
       probeDatabase: async () => void (await store.countOpenEnrolments(0)),
       clock,

@@ -109,10 +109,18 @@ async function advanceNode(
     })
     .where('id', '=', nodeId)
     .where('status', '=', 'enrolled')
+    .where('ak_name', '=', verdict.akName)
+    .where('ak_rotation_due', '=', 0)
     .$if(counters !== undefined, (query) => query.where(hasCounters(counters?.before)))
     .returning('id')
     .executeTakeFirst();
   if (updated !== undefined) return undefined;
-  const node = await tx.selectFrom('nodes').select('status').where('id', '=', nodeId).executeTakeFirst();
-  return node?.status === 'enrolled' ? 'counters-moved' : 'node-not-enrolled';
+  const node = await tx
+    .selectFrom('nodes')
+    .select(['status', 'ak_name', 'ak_rotation_due'])
+    .where('id', '=', nodeId)
+    .executeTakeFirst();
+  const mayAttest =
+    node?.status === 'enrolled' && node.ak_name === verdict.akName && node.ak_rotation_due === 0;
+  return mayAttest ? 'counters-moved' : 'node-not-enrolled';
 }

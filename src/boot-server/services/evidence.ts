@@ -108,8 +108,10 @@ export function createEvidenceService(on: {
         ...(granted && { grant: granted.record }),
         ...(betraysItself(challenge, appraisal) && { suspect: suspicionOf(appraisal, atSeconds) }),
       });
-      if (outcome === 'node-not-enrolled')
-        throw new Problem('node-revoked', `node ${node.id} was revoked while it attested`);
+      if (outcome === 'node-not-enrolled') {
+        await findEnrolled(on.store, challenge.akName);
+        throw new Problem('ak-unknown', `node ${node.id} may not attest with this key any more`);
+      }
       // Somebody else's evidence went first: a step forward for this node each time, so this ends.
       if (outcome === 'counters-moved') return service.submit(submission);
       if (outcome !== 'committed') throw await refuseSpent(challenge, node, outcome);

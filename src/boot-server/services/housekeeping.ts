@@ -23,9 +23,10 @@ export function startHousekeeping(on: {
 }): {
   stop(): void;
 } {
+  const startedAtSeconds = secondsOf(on.clock);
   const timer = setInterval(() => {
     void attempt('forgetting what expired', () => on.store.purgeExpired(secondsOf(on.clock) - KEPT_SECONDS));
-    void attempt('looking for silent nodes', () => suspectSilentNodes(on));
+    void attempt('looking for silent nodes', () => suspectSilentNodes({ ...on, startedAtSeconds }));
   }, INTERVAL_MS);
   timer.unref();
 

@@ -9,10 +9,14 @@ import type { PolicySource } from './appraiser.ts';
 export interface PolicyService {
   /** Read afresh each time, so that several servers on one database agree at the next request. */
   source: PolicySource;
+  /** What operators found good for this node. */
+  approvalsFor(node: { channel: string; nodeId?: string }): Promise<FirmwareApproval[]>;
   /** Whether any certified TPM may join this channel. */
   isOpenChannel(channel: string): Promise<boolean>;
-  /** How long a running node of these channels may be silent. */
-  listDeadlines(): Promise<{ channel: string; seconds: number }[]>;
+  /** How long a running node of these channels may be silent, and since when that is so. */
+  listDeadlines(): Promise<{ channel: string; seconds: number; appliedAtSeconds: number }[]>;
+  /** Those in force that this program cannot read: their channels are served nothing. */
+  listFaults(): Promise<string[]>;
   /** How long a node of this channel may wait before it proves itself again. */
   nextWithinSeconds(channel: string): Promise<number | undefined>;
   /** @throws {Problem} policy-refused, policy-conflict */
@@ -32,25 +36,37 @@ export function createPolicyService(on: {
     return stored === undefined ? on.builtIn : readStored(stored);
   }
 
+  async function approvalsFor(node: { channel: string; nodeId?: string }): Promise<FirmwareApproval[]> {
+    return (await on.store.listFirmwareApprovals()).filter((approval) => covers(approval, node));
+  }
+
   return {
-    async source({ channel, nodeId }) {
-      const approvals = await on.store.listFirmwareApprovals();
-      return {
-        policy: await policyOf(channel),
-        firmwareApprovals: approvals.filter((approval) => covers(approval, { channel, nodeId })),
-      };
+    async source(node) {
+      return { policy: await policyOf(node.channel), firmwareApprovals: await approvalsFor(node) };
     },
+
+    approvalsFor,
 
     async isOpenChannel(channel) {
       return (await policyOf(channel)).admission.includes('open');
     },
 
     async listDeadlines() {
-      return (await on.store.listPolicies()).map(readStored).flatMap(({ channels, reattest }) => {
+      return (await on.store.listPolicies()).flatMap((stored) => {
+        const reattest = isReadable(stored) ? readStored(stored).reattest : undefined;
         if (reattest === undefined) return [];
         const seconds = reattest.everySeconds + reattest.graceSeconds;
-        return channels.map((channel) => ({ channel, seconds }));
+        const { appliedAtSeconds } = stored;
+        return stored.channels.map((channel) => ({ channel, seconds, appliedAtSeconds }));
       });
+    },
+
+    async listFaults() {
+      return (await on.store.listPolicies())
+        .filter((stored) => !isReadable(stored))
+        .map(
+          ({ name, version }) => `policy ${name}, version ${version}, cannot be read: apply a new version`,
+        );
     },
 
     async nextWithinSeconds(channel) {
@@ -81,6 +97,16 @@ function parse(document: string): Policy {
     return parsePolicy(document);
   } catch (cause) {
     if (cause instanceof PolicyError) throw new Problem('policy-refused', cause.message, { cause });
+    throw cause;
+  }
+}
+
+function isReadable({ document }: StoredPolicy): boolean {
+  try {
+    parsePolicy(document);
+    return true;
+  } catch (cause) {
+    if (cause instanceof PolicyError) return false;
     throw cause;
   }
 }

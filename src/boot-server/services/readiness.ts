@@ -1,4 +1,5 @@
 import type { Clock } from '../../core/clock.ts';
+import type { PolicyService } from './policies.ts';
 import type { RepositoryService } from './repository.ts';
 
 export interface ReadinessService {
@@ -8,6 +9,7 @@ export interface ReadinessService {
 
 export function createReadinessService(on: {
   repository: RepositoryService;
+  policies: Pick<PolicyService, 'listFaults'>;
   grantKeyId: string;
   /** Rejects when the database does not answer. */
   probeDatabase: () => Promise<void>;
@@ -16,7 +18,7 @@ export function createReadinessService(on: {
   async function databaseFaults(): Promise<string[]> {
     try {
       await on.probeDatabase();
-      return [];
+      return await on.policies.listFaults();
     } catch {
       return ['the database does not answer'];
     }

@@ -1,3 +1,4 @@
+import { setImmediate as yieldToOthers } from 'node:timers/promises';
 import type { RunningNodeStore } from '../../attestation/running-nodes.ts';
 import { type Clock, secondsOf } from '../../core/clock.ts';
 import type { Logger } from '../logger.ts';
@@ -6,16 +7,21 @@ import type { PolicyService } from './policies.ts';
 /** In one round; what is left has its turn in the next. */
 const MAX_PER_CHANNEL = 1000;
 
-/** Makes suspect what runs a release and has not proven itself within its policy's deadline. */
+/**
+ * Makes suspect what runs a release and has not proven itself within its policy's deadline. Nobody owes evidence from
+ * before the policy asked for it, or from while this server did not run.
+ */
 export async function suspectSilentNodes(on: {
   runningNodes: RunningNodeStore;
   policies: Pick<PolicyService, 'listDeadlines'>;
+  startedAtSeconds: number;
   clock: Clock;
   logger: Logger;
 }): Promise<void> {
   const nowSeconds = secondsOf(on.clock);
-  for (const { channel, seconds } of await on.policies.listDeadlines()) {
+  for (const { channel, seconds, appliedAtSeconds } of await on.policies.listDeadlines()) {
     const provenBeforeSeconds = nowSeconds - seconds;
+    if (Math.max(appliedAtSeconds, on.startedAtSeconds) >= provenBeforeSeconds) continue;
     const silent = await on.runningNodes.listSilent({ channel, provenBeforeSeconds, limit: MAX_PER_CHANNEL });
     for (const nodeId of silent) {
       const suspicion = {
@@ -24,6 +30,7 @@ export async function suspectSilentNodes(on: {
       };
       const outcome = await on.runningNodes.suspectSilent({ nodeId, provenBeforeSeconds, suspicion });
       if (outcome === 'changed') on.logger.warn({ nodeId }, 'a node fell silent and is suspect');
+      await yieldToOthers();
     }
   }
 }

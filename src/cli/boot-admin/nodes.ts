@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { JsonObject, JsonValue } from '../../core/strict-json.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../../core/strict-json.ts';
 import { call } from './operators-client.ts';
 import { memberOf, type Options, print, printDetails, printRows, printSentence } from './output.ts';
 import { type Column, formatTime, printable, wordsOf } from './table.ts';
@@ -18,6 +18,7 @@ const DECISIONS = [
   ['allow-new-ak', 'let its next enrolment bring another attestation key, once'],
   ['assert-rom', 'say that its ROM verifies stage-0, which no evidence tells'],
   ['withdraw-rom', 'take that back; its grants are closed'],
+  ['forget-baseline', 'take its next boot as its first, by the rule of its policy'],
 ] as const;
 
 type Decision = (typeof DECISIONS)[number][0];
@@ -45,7 +46,10 @@ export function register(nodes: Command): void {
 
 const NODE_COLUMNS: readonly Column[] = [
   ['NODE', (node) => node.id],
-  ['STATUS', (node) => node.status],
+  [
+    'STATUS',
+    (node) => (isJsonObject(node.suspect ?? null) ? `${printable(node.status)}, suspect` : node.status),
+  ],
   ['IDENTITY', (node) => node.identity],
   ['ADMISSION', (node) => node.admission],
   ['STATE', (node) => node.state],

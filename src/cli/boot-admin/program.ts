@@ -49,6 +49,21 @@ const NOUNS: readonly Noun[] = [
     load: () => import('./verdicts.ts'),
   },
   {
+    name: 'policy',
+    description: 'what evidence of the nodes of a channel must show',
+    load: () => import('./policy.ts'),
+  },
+  {
+    name: 'firmware',
+    description: 'firmware that was found good after it held a node',
+    load: () => import('./firmware.ts'),
+  },
+  {
+    name: 'events',
+    description: 'the log of what happened',
+    load: () => import('./events.ts'),
+  },
+  {
     name: 'grant-key',
     description: 'print the key that the root metadata must name, for "boot-sign init --grant-key"',
     load: () => import('./grant-key.ts'),

@@ -45,3 +45,10 @@ export function formatTime(seconds: JsonValue | undefined): string {
 export function wordsOf(value: JsonValue | undefined): string {
   return typeof value === 'object' && value !== null ? Object.values(value).map(String).join(', ') : '';
 }
+
+/** The codes of reasons or notes, for a cell. */
+export function codesOf(findings: JsonValue | undefined): string {
+  return Array.isArray(findings)
+    ? findings.map((finding) => (isJsonObject(finding) ? String(finding.code) : '')).join(' ')
+    : '';
+}

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import { isJsonObject, type JsonValue } from '../../core/strict-json.ts';
+import { isJsonObject } from '../../core/strict-json.ts';
 import type { ShowOptions } from '../eventlog-show.ts';
 import { call, callText } from './operators-client.ts';
 import { memberOf, type Options, print, printDocument, printRows } from './output.ts';
-import { type Column, formatDetails, formatTime, wordsOf } from './table.ts';
+import { type Column, codesOf, formatDetails, formatTime, wordsOf } from './table.ts';
 
 export function register(verdicts: Command): void {
   verdicts
@@ -66,10 +66,4 @@ async function exportEvidence(options: Options, id: string): Promise<void> {
 
 function fetchEvidence(options: Options, id: string): Promise<string> {
   return callText(options, { method: 'GET', path: `/admin/v1/verdicts/${encodeURIComponent(id)}/evidence` });
-}
-
-function codesOf(findings: JsonValue | undefined): string {
-  return Array.isArray(findings)
-    ? findings.map((finding) => (isJsonObject(finding) ? String(finding.code) : '')).join(' ')
-    : '';
 }

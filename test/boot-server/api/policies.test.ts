@@ -174,3 +174,38 @@ test('what operators decided stands in the list of events, after the number they
   const later = await world.operators(`/admin/v1/events?after=${applied.id}`);
   expect(later.json.events).toEqual([]);
 });
+
+describe('a trial of a policy', () => {
+  const trial = async (body: object) =>
+    (await world.operators('/admin/v1/policies/test', { method: 'POST', body })).json;
+
+  test('looks at what the node itself said last, not at what a stranger sent in its name', async () => {
+    await node.attest();
+    const stranger = await world.createNode();
+    for (let sent = 0; sent < 25; sent += 1) await node.attest({ ak: stranger.ak });
+    const { results } = await trial({ document: policyDocument(), nodeIds: [node.id] });
+    expect(results).toMatchObject([{ inForce: { verdict: 'accept' }, candidate: { verdict: 'accept' } }]);
+  });
+
+  test('of a node that is not there says so', async () => {
+    const answer = await trial({ document: policyDocument(), nodeIds: [`n-${'0'.repeat(20)}`] });
+    expect(answer.code).toBe('node-unknown');
+  });
+
+  test('works while the policy in force cannot be read, and until then nothing is decided', async () => {
+    await node.attest();
+    await apply(policyDocument());
+    world.database((database) => database.exec(`update policies set document = 'format: v9'`));
+    expect((await node.attest()).json.code).toBe('not-ready');
+    const { results } = await trial({ document: policyDocument({ version: '2' }) });
+    expect(results).toMatchObject([{ nodeId: node.id, candidate: { verdict: 'accept' } }]);
+    await apply(policyDocument({ version: '2' }));
+    expect((await node.attest()).status).toBe(200);
+  });
+});
+
+test('a key that is rotated while its evidence is judged gets no grant', async () => {
+  const evidence = await node.evidence(await node.challenge(), 'boot');
+  await world.operators(`/admin/v1/nodes/${node.id}/rotate-ak`, { method: 'POST', body: {} });
+  expect((await node.submit(evidence)).json.code).toBe('ak-rotated');
+});

@@ -1,9 +1,12 @@
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { builtInPolicy } from '../../../src/attestation/policy/policy.ts';
+import { createPolicyService } from '../../../src/boot-server/services/policies.ts';
 import { suspectSilentNodes } from '../../../src/boot-server/services/silent-nodes.ts';
 import { sha256, toHex } from '../../../src/core/bytes.ts';
 import { openDatabase } from '../../../src/storage/database.ts';
+import { createSqlPolicyStore } from '../../../src/storage/sql-policies.ts';
 import { createSqlRunningNodeStore } from '../../../src/storage/sql-running-nodes.ts';
 import { policyDocument } from './policy-documents.ts';
 import { PublishedServer, reasonsOf } from './published-server.ts';
@@ -139,13 +142,19 @@ describe('evidence of a running system', () => {
   });
 });
 
+async function applyDeadline(): Promise<void> {
+  const document = policyDocument({ reattest: '{ everySeconds: 600, graceSeconds: 300 }' });
+  await world.operators('/admin/v1/policies', { method: 'POST', body: { document } });
+}
+
 describe('silence', () => {
   const silence = async (by: PublishedServer) => {
     const database = await openDatabase(join(by.config.dataDir, 'state.db'));
     try {
       await suspectSilentNodes({
         runningNodes: createSqlRunningNodeStore(database),
-        policies: { listDeadlines: async () => [{ channel: 'demo', seconds: 900 }] },
+        policies: createPolicyService({ store: createSqlPolicyStore(database), builtIn, clock: by.clock }),
+        startedAtSeconds: startedAt,
         clock: by.clock,
         logger: pino({ level: 'silent' }),
       });
@@ -153,6 +162,14 @@ describe('silence', () => {
       await database.destroy();
     }
   };
+
+  const startedAt = 0;
+  const builtIn = builtInPolicy({ eventLog: 'required', secureBoot: 'required' });
+
+  beforeEach(async () => {
+    await applyDeadline();
+    digest = (await node.attest()).json.release.digest;
+  });
 
   test('past the deadline makes a node suspect, once, and before it does not', async () => {
     const grant = await node.grant();
@@ -174,9 +191,32 @@ describe('silence', () => {
     expect(await suspicion()).toBeNull();
   });
 
-  test('the deadline is what the policy says, and the node hears of it', async () => {
-    const document = policyDocument({ reattest: '{ everySeconds: 600, graceSeconds: 60 }' });
-    await world.operators('/admin/v1/policies', { method: 'POST', body: { document } });
+  test('the node hears of the deadline', async () => {
     expect((await node.prove('reattest', digest)).json.nextWithinSeconds).toBe(600);
+  });
+
+  test('is not counted from before the policy asked', async () => {
+    world.clock.advance(899);
+    await world.operators('/admin/v1/policies/edge/withdraw', { method: 'POST', body: {} });
+    const document = policyDocument({ version: '2', reattest: '{ everySeconds: 600, graceSeconds: 300 }' });
+    await world.operators('/admin/v1/policies', { method: 'POST', body: { document } });
+    world.clock.advance(10);
+    await silence(world);
+    expect(await suspicion()).toBeNull();
+    world.clock.advance(900);
+    await silence(world);
+    expect(await suspicion()).not.toBeNull();
+  });
+
+  test('of other channels is seen although one policy cannot be read, and readyz tells of that one', async () => {
+    world.database((database) => {
+      database.exec(`insert into policies values ('broken', 1, '["other"]', 'format: v9', 0, 1)`);
+      database.exec(`insert into policy_channels values ('other', 'broken')`);
+    });
+    world.clock.advance(901);
+    await silence(world);
+    expect(await suspicion()).not.toBeNull();
+    const ready = await (await world.stranger()).call('/readyz');
+    expect(ready.json.faults).toContain('policy broken, version 1, cannot be read: apply a new version');
   });
 });
