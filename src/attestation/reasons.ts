@@ -483,6 +483,10 @@ export const REASONS = {
     'The challenge was bound to the quote; who signed it was not checked here.',
     'Nothing: the server that took the answer knew the challenge as its own; a file alone cannot show that.',
   ),
+  'secure-boot-db-measured': note(
+    'Whom firmware trusts: what db held when it was measured into PCR 7.',
+    'Nothing; to accept exactly these signers, list their digests as secureBoot.db in the policy.',
+  ),
   'secure-boot-off': note(
     'Firmware started the listed stage-0 without verifying it.',
     'Nothing; to have firmware verify what it starts, switch Secure Boot on and let policy require it.',

@@ -51,7 +51,7 @@ function countOf(count: number, noun: string, plural = 's'): string | undefined 
 }
 
 /** Its common name, or its digest where it has none; undefined when the bytes are no certificate. */
-function nameOfCertificate(der: Uint8Array): string | undefined {
+export function nameOfCertificate(der: Uint8Array): string | undefined {
   try {
     const { subject } = new X509Certificate(der);
     return COMMON_NAME.exec(String(subject))?.[1] ?? shortHex(sha256(der));

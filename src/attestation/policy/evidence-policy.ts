@@ -50,11 +50,14 @@ export function evidencePolicyOf(context: PolicyContext): EvidencePolicy {
   };
 }
 
-/** The same with every stage-0 that would do as reference value, so that a saved file decides alike offline. */
+/**
+ * The same with every stage-0 that would do as reference value, so that a saved file decides alike offline. None
+ * that would do is an empty list, which refuses.
+ */
 export function offlinePolicyOf(context: PolicyContext): EvidencePolicy {
   const base = evidencePolicyOf(context);
   const candidates = stage0Candidates(context);
-  if (rulesFor(context)[4]?.kind !== 'stage0' || candidates.length === 0) return base;
+  if (rulesFor(context)[4]?.kind !== 'stage0') return base;
   const pcr4 = candidates.flatMap(({ pcr4SecureBoot, pcr4NoSecureBoot }) => [
     pcr4SecureBoot,
     ...(pcr4NoSecureBoot !== undefined && context.policy.secureBoot.state === 'optional'

@@ -12,10 +12,15 @@ export function checkFacts(facts: Facts, policy: Policy, purpose: Purpose): Find
     ...(purpose === 'enrol' || policy.admission.some((value) => value === facts.admission)
       ? []
       : [say('admission-not-accepted', 'admission', facts.admission, policy.admission, policy)]),
-    ...(policy.state.includes(facts.state)
+    ...(policy.state.includes(facts.state) || mayBeAsserted(facts, policy, purpose)
       ? []
       : [say('state-not-accepted', 'state', facts.state, policy.state, policy)]),
   ];
+}
+
+/** An operator can only vouch for the ROM of a machine that is known: it must be able to enrol before that. */
+function mayBeAsserted({ state }: Facts, policy: Policy, purpose: Purpose): boolean {
+  return purpose === 'enrol' && state === 'self-reported' && policy.state.includes('rom-asserted');
 }
 
 function say(

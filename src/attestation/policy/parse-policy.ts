@@ -2,6 +2,7 @@ import { CodedError } from '../../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../core/strict-json.ts';
 import { parseStrictYaml, StrictYamlError } from '../../core/strict-yaml.ts';
 import { type PcrRule, type PcrRules, type Policy, QUOTED_PCRS, STAGE0_PCRS } from './policy.ts';
+import { findContradiction } from './policy-contradiction.ts';
 
 /** The message begins with the path of what is wrong, as `pcrs.7`. */
 export class PolicyError extends CodedError<'policy-invalid'> {
@@ -54,7 +55,8 @@ export function parsePolicy(text: string): Policy {
     pcrsAfterHandover: { ...pcrs, ...readAfterHandover(document.afterHandover) },
     ...(document.reattest !== undefined && { reattest: readReattest(document.reattest) }),
   };
-  requireSense(policy);
+  const contradiction = findContradiction(policy);
+  if (contradiction) throw new PolicyError(contradiction.path, contradiction.expected);
   return policy;
 }
 
@@ -152,39 +154,6 @@ function readRule(value: JsonValue, pcr: number, path: string): PcrRule {
     path,
     'a rule: baseline, zero, stage0 (PCR 4 and 11), { values: [...] } or { ignore: reason }',
   );
-}
-
-/** What each member may say alone but not together: no policy accepts whatever comes. */
-function requireSense({ pcrs, pcrsAfterHandover, state, baseline, eventLog, secureBoot }: Policy): void {
-  const isStage0 = (rules: PcrRules, pcr: number) => rules[pcr]?.kind === 'stage0';
-  for (const rules of [pcrs, pcrsAfterHandover])
-    if (isStage0(rules, 4) !== isStage0(rules, 11))
-      throw new PolicyError('pcrs.11', 'PCR 4 and 11 both with rule stage0, or neither: they name one image');
-  if (!isStage0(pcrs, 4) && state.includes('measured'))
-    throw new PolicyError(
-      'state',
-      'no "measured" while PCR 4 and 11 may hold anything but a published stage-0',
-    );
-  if (eventLog === 'optional' && state.every((value) => value === 'measured'))
-    throw new PolicyError(
-      'eventLog',
-      '"required": without a log no node is measured, and nothing else is accepted',
-    );
-  if (secureBoot.state === 'required' && eventLog === 'optional')
-    throw new PolicyError('eventLog', '"required": Secure Boot is proven by the log of PCR 7');
-  if (secureBoot.state === 'optional' && secureBoot.db !== 'any')
-    throw new PolicyError(
-      'secureBoot.state',
-      '"required" where db is a list: what db holds is checked with Secure Boot only',
-    );
-  const usesBaseline = [pcrs, pcrsAfterHandover].some((rules) =>
-    Object.values(rules).some(({ kind }) => kind === 'baseline'),
-  );
-  if (usesBaseline !== (baseline !== undefined))
-    throw new PolicyError(
-      'baseline',
-      usesBaseline ? '"first-boot" or "approved"' : 'nothing: no PCR has that rule',
-    );
 }
 
 function readObject(value: JsonValue | undefined, path: string): JsonObject {

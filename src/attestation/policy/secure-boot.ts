@@ -1,14 +1,14 @@
 import { hash as digestOf } from 'node:crypto';
-import { bytesEqual, toHex } from '../../core/bytes.ts';
+import { bytesEqual, EMPTY, toHex } from '../../core/bytes.ts';
 import { messageOf } from '../../core/errors.ts';
 import type { HashAlgorithm } from '../../tpm/algorithms.ts';
-import { parseSignatureLists } from '../../tpm/efi-signature-list.ts';
 import type { EventLog, LogEvent } from '../../tpm/event-log.ts';
 import { EVENT_TYPE, eventTypeName } from '../../tpm/event-types.ts';
 import { formatGuid, GUID_BYTES } from '../../tpm/uefi-guid.ts';
 import { readUefiVariable, type UefiVariableData } from '../../tpm/uefi-variable-data.ts';
 import type { VerifiedQuote } from '../quote/quote.ts';
 import { type Finding, Refusal } from '../reasons.ts';
+import { checkDatabase, type DatabaseEntry, noteDatabase, readDatabaseEntries } from './secure-boot-db.ts';
 
 export interface SecureBootPolicy {
   /** Hex SHA-256 of everything that `db` may hold. */
@@ -44,9 +44,10 @@ export function checkSecureBoot(on: {
     const separator = measured.findIndex(({ event }) => event.type === EVENT_TYPE.EV_SEPARATOR);
     const configured = measured.slice(0, Math.max(separator, 0));
     requireSwitchedOn(configured);
+    requireKeys(configured);
     const db = readDatabase(configured);
     requireAuthority(measured, db);
-    return policy.db === 'any' ? [] : checkDatabase(db, policy.db);
+    return [noteDatabase(db), ...(policy.db === 'any' ? [] : checkDatabase(db, policy.db))];
   } catch (cause) {
     if (cause instanceof Refusal) return [cause.finding];
     throw cause;
@@ -101,22 +102,32 @@ function variablesNamed(measured: readonly Measured[], name: string, guid: strin
   );
 }
 
-/** Hex SHA-256 of each certificate, and each image digest, that firmware accepts. */
-function readDatabase(configured: readonly Measured[]): string[] {
-  const [db, ...others] = variablesNamed(configured, 'db', SECURITY_DATABASE);
-  if (db?.variable === undefined || others.length > 0)
-    unproven(`db is measured ${others.length + (db ? 1 : 0)} times`);
+function readDatabase(configured: readonly Measured[]): DatabaseEntry[] {
+  const { content } = onlyVariable(configured, 'db', SECURITY_DATABASE);
   try {
-    return parseSignatureLists(db.variable.content).map(({ kind, data }) =>
-      kind === 'sha256' ? toHex(data) : digestOf('sha256', data),
-    );
+    return readDatabaseEntries(content);
   } catch (cause) {
     throw new Refusal('secure-boot-unproven', `PCR 7: db cannot be read: ${messageOf(cause)}`, { cause });
   }
 }
 
+/** PFP, section 3.3.4.8: all of these are measured, what is not there as a variable without content. */
+function requireKeys(configured: readonly Measured[]): void {
+  for (const name of ['PK', 'KEK'])
+    if (onlyVariable(configured, name, GLOBAL_VARIABLE).content.length === 0)
+      unproven(`${name} is empty: anybody may change what firmware trusts`);
+  onlyVariable(configured, 'dbx', SECURITY_DATABASE);
+}
+
+function onlyVariable(configured: readonly Measured[], name: string, guid: string): UefiVariableData {
+  const [only, ...others] = variablesNamed(configured, name, guid);
+  if (only?.variable === undefined || others.length > 0)
+    unproven(`${name} is measured ${others.length + (only ? 1 : 0)} times`);
+  return only.variable;
+}
+
 /** Something was verified, and by an entry of the very db that was measured. */
-function requireAuthority(measured: readonly Measured[], db: readonly string[]): void {
+function requireAuthority(measured: readonly Measured[], db: readonly DatabaseEntry[]): void {
   const authorities = measured.filter(
     ({ event, variable }) =>
       event.type === EVENT_TYPE.EV_EFI_VARIABLE_AUTHORITY &&
@@ -125,19 +136,9 @@ function requireAuthority(measured: readonly Measured[], db: readonly string[]):
   );
   if (authorities.length === 0) unproven('nothing that firmware started was verified with db');
   for (const { variable } of authorities) {
-    const entry = variable?.content.subarray(GUID_BYTES) ?? new Uint8Array();
-    if (!db.includes(digestOf('sha256', entry)) && !db.includes(toHex(entry)))
-      unproven(
-        `something was verified with ${digestOf('sha256', entry)}, which is not in the db that was measured`,
-      );
+    const entry = variable?.content.subarray(GUID_BYTES) ?? EMPTY;
+    const names = [digestOf('sha256', entry), toHex(entry)];
+    if (!db.some(({ sha256 }) => names.includes(sha256)))
+      unproven(`something was verified with ${names[0]}, which is not in the db that was measured`);
   }
-}
-
-function checkDatabase(db: readonly string[], accepted: readonly string[]): Finding[] {
-  return db
-    .filter((entry) => !accepted.includes(entry))
-    .map((entry) => ({
-      code: 'secure-boot-db',
-      message: `PCR 7: db holds ${entry}, expected only ${accepted.length} that the policy lists`,
-    }));
 }
