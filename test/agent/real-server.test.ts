@@ -53,6 +53,15 @@ describe('a machine that nobody listed', () => {
     expect(machine.tpm.pcr(14)).toBe(before);
   });
 
+  it('P2 proves what it runs, and its PCR 14 stays as it is', async () => {
+    const before = machine.tpm.pcr(14);
+    for (const purpose of ['reattest', 'health']) {
+      const run = await machine.run('attest', '--purpose', purpose);
+      expect(run.status, run.console).toBe(0);
+    }
+    expect(machine.tpm.pcr(14)).toBe(before);
+  });
+
   it('boots again after a reset, without enrolling', async () => {
     machine.powerOn();
     const run = await machine.run(...BOOT);
