@@ -17,7 +17,7 @@ import type { Policy } from './policy/policy.ts';
 import type { Stage0Match, Stage0Reference } from './policy/stage0-matching.ts';
 import type { Purpose } from './quote/purpose.ts';
 import type { BootSession } from './quote/purpose-rule.ts';
-import { concludeFrom, type Finding, Refusal } from './reasons.ts';
+import { concludeFrom, type Finding, findingOf } from './reasons.ts';
 import { type UntrustedEvidence, verifyEvidence } from './verify.ts';
 
 /** Plain data: it is sent to the thread that decides. */
@@ -150,8 +150,7 @@ function readClaims(bytes: Uint8Array): { claims: Claims } | { fault: Finding } 
   try {
     return { claims: parseClaims(bytes) };
   } catch (cause) {
-    if (cause instanceof Refusal) return { fault: cause.finding };
-    throw cause;
+    return { fault: findingOf(cause) };
   }
 }
 

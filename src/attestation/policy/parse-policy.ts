@@ -1,6 +1,6 @@
-import { CodedError } from '../../core/errors.ts';
+import { CodedError, messageOf } from '../../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../core/strict-json.ts';
-import { parseStrictYaml, StrictYamlError } from '../../core/strict-yaml.ts';
+import { parseStrictYaml } from '../../core/strict-yaml.ts';
 import { type PcrRule, type PcrRules, type Policy, QUOTED_PCRS, STAGE0_PCRS } from './policy.ts';
 import { findContradiction } from './policy-contradiction.ts';
 
@@ -78,8 +78,7 @@ function readText(text: string): JsonValue {
   try {
     return parseStrictYaml(text, { maxBytes: MAX_POLICY_BYTES });
   } catch (cause) {
-    if (!(cause instanceof StrictYamlError)) throw cause;
-    throw new PolicyError('the document', `YAML or JSON (${cause.message})`, cause);
+    throw new PolicyError('the document', `YAML or JSON (${messageOf(cause)})`, cause);
   }
 }
 

@@ -1,5 +1,5 @@
 import { hash as digestOf } from 'node:crypto';
-import { bytesEqual, EMPTY, toHex } from '../../core/bytes.ts';
+import { bytesEqual, toHex } from '../../core/bytes.ts';
 import { messageOf } from '../../core/errors.ts';
 import type { HashAlgorithm } from '../../tpm/algorithms.ts';
 import type { EventLog, LogEvent } from '../../tpm/event-log.ts';
@@ -7,7 +7,7 @@ import { EVENT_TYPE, eventTypeName } from '../../tpm/event-types.ts';
 import { formatGuid, GUID_BYTES } from '../../tpm/uefi-guid.ts';
 import { readUefiVariable, type UefiVariableData } from '../../tpm/uefi-variable-data.ts';
 import type { VerifiedQuote } from '../quote/quote.ts';
-import { type Finding, Refusal } from '../reasons.ts';
+import { type Finding, findingOf, Refusal } from '../reasons.ts';
 import { checkDatabase, type DatabaseEntry, noteDatabase, readDatabaseEntries } from './secure-boot-db.ts';
 
 export interface SecureBootPolicy {
@@ -49,8 +49,7 @@ export function checkSecureBoot(on: {
     requireAuthority(measured, db);
     return [noteDatabase(db), ...(policy.db === 'any' ? [] : checkDatabase(db, policy.db))];
   } catch (cause) {
-    if (cause instanceof Refusal) return [cause.finding];
-    throw cause;
+    return [findingOf(cause)];
   }
 }
 
@@ -97,9 +96,15 @@ function isOn({ variable }: Measured): boolean {
 }
 
 function variablesNamed(measured: readonly Measured[], name: string, guid: string): Measured[] {
-  return measured.filter(
-    ({ variable }) => variable?.name === name && formatGuid(variable.vendorGuid) === guid,
-  );
+  return measured.filter(({ variable }) => isVariable(variable, name, guid));
+}
+
+function isVariable(
+  variable: UefiVariableData | undefined,
+  name: string,
+  guid: string,
+): variable is UefiVariableData {
+  return variable?.name === name && formatGuid(variable.vendorGuid) === guid;
 }
 
 function readDatabase(configured: readonly Measured[]): DatabaseEntry[] {
@@ -128,15 +133,13 @@ function onlyVariable(configured: readonly Measured[], name: string, guid: strin
 
 /** Something was verified, and by an entry of the very db that was measured. */
 function requireAuthority(measured: readonly Measured[], db: readonly DatabaseEntry[]): void {
-  const authorities = measured.filter(
-    ({ event, variable }) =>
-      event.type === EVENT_TYPE.EV_EFI_VARIABLE_AUTHORITY &&
-      variable?.name === 'db' &&
-      formatGuid(variable.vendorGuid) === SECURITY_DATABASE,
+  const authorities = measured.flatMap(({ event: { type }, variable }) =>
+    type === EVENT_TYPE.EV_EFI_VARIABLE_AUTHORITY && isVariable(variable, 'db', SECURITY_DATABASE)
+      ? [variable.content.subarray(GUID_BYTES)]
+      : [],
   );
   if (authorities.length === 0) unproven('nothing that firmware started was verified with db');
-  for (const { variable } of authorities) {
-    const entry = variable?.content.subarray(GUID_BYTES) ?? EMPTY;
+  for (const entry of authorities) {
     const names = [digestOf('sha256', entry), toHex(entry)];
     if (!db.some(({ sha256 }) => names.includes(sha256)))
       unproven(`something was verified with ${names[0]}, which is not in the db that was measured`);

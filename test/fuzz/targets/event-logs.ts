@@ -1,8 +1,9 @@
 import { diffEventLogs } from '../../../src/attestation/event-log/event-log-diff.ts';
 import { viewEventLog } from '../../../src/attestation/event-log/event-log-view.ts';
-import { asciiBytes, EMPTY, toHex } from '../../../src/core/bytes.ts';
+import { asciiBytes, concatBytes, EMPTY, toHex } from '../../../src/core/bytes.ts';
 import { ALG } from '../../../src/tpm/algorithms.ts';
 import { formatDevicePath } from '../../../src/tpm/device-path.ts';
+import { parseSignatureLists } from '../../../src/tpm/efi-signature-list.ts';
 import { EVENT_LOG_LIMITS, parseEventLog } from '../../../src/tpm/event-log.ts';
 import { replayEventLog } from '../../../src/tpm/event-log-replay.ts';
 import { EVENT_TYPE } from '../../../src/tpm/event-types.ts';
@@ -17,6 +18,7 @@ import {
   writeLog,
 } from '../../attestation/event-log/event-log-writer.ts';
 import { BOOT_LOG, POLICY_PCRS, pcrsOf, verdictOnLog } from '../../attestation/evidence-fixture.ts';
+import { GUIDS, signatureList } from '../../attestation/policy/secure-boot-events.ts';
 import { hashOf, SHA256 } from '../../attestation/software-ak.ts';
 import { corpusFiles } from '../corpora.ts';
 import { type FuzzTarget, requireNoCrash, Violation } from '../target.ts';
@@ -90,6 +92,28 @@ export const EVENT_LOG_TARGETS: readonly FuzzTarget[] = [
     prepare: () => ({
       seeds: [variableData('SecureBoot', Uint8Array.of(1)), variableData('', new Uint8Array(0))],
       examine: (input) => ({ name: uefiVariableName(input), content: uefiVariableContent(input) }),
+    }),
+  },
+  {
+    // What is read of a signature database is in it, each byte once.
+    name: 'efi-signature-list',
+    format: 'bytes',
+    prepare: () => ({
+      seeds: [
+        signatureList(GUIDS.X509_LIST, asciiBytes('a certificate')),
+        concatBytes(
+          signatureList(GUIDS.SHA256_LIST, new Uint8Array(32)),
+          signatureList(GUIDS.X509_LIST, asciiBytes('another')),
+        ),
+      ],
+      examine: (input) => {
+        const signatures = parseSignatureLists(input);
+        const read = signatures.reduce((bytes, { data }) => bytes + data.length, 0);
+        if (read > input.length) throw new Violation('more is read than there is');
+        if (signatures.some(({ kind, data }) => kind === 'sha256' && data.length !== 32))
+          throw new Violation('a SHA-256 of another length');
+        return signatures;
+      },
     }),
   },
 ];
