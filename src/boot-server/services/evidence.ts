@@ -110,7 +110,7 @@ export function createEvidenceService(on: {
       });
       if (outcome === 'node-not-enrolled') {
         await findEnrolled(on.store, challenge.akName);
-        throw new Problem('ak-unknown', `node ${node.id} may not attest with this key any more`);
+        throw new Problem('node-revoked', `node ${node.id} was revoked while it attested`);
       }
       // Somebody else's evidence went first: a step forward for this node each time, so this ends.
       if (outcome === 'counters-moved') return service.submit(submission);
