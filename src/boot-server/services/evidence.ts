@@ -96,6 +96,7 @@ export function createEvidenceService(on: {
       const { accepted } = appraisal;
       const isBoot = challenge.purpose === 'boot';
       const granted = accepted && isBoot ? await prepareGrant(node, submission.client) : undefined;
+      const nextWithinSeconds = isBoot ? undefined : await on.policies.nextWithinSeconds(node.channel);
       const atSeconds = secondsOf(on.clock);
       const record = verdictRecord({ challenge, node, appraisal, evidenceDocument, atSeconds });
       const session = accepted && sessionAfter({ node, accepted, granted, atSeconds });
@@ -116,7 +117,6 @@ export function createEvidenceService(on: {
       if (outcome === 'counters-moved') return service.submit(submission);
       if (outcome !== 'committed') throw await refuseSpent(challenge, node, outcome);
       if (!record.facts) throw evidenceProblem(appraisal);
-      const nextWithinSeconds = isBoot ? undefined : await on.policies.nextWithinSeconds(node.channel);
       return {
         facts: record.facts,
         notes: appraisal.notes,
