@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { type PcrRule, type PcrRules, type Policy, QUOTED_PCRS } from './policy.ts';
 
 /** The document of a policy: what `parsePolicy` reads again as the same policy. */
@@ -5,9 +6,7 @@ export function formatPolicy(policy: Policy): string {
   const { secureBoot, baseline, reattest, pcrs, pcrsAfterHandover } = policy;
   const db = secureBoot.db === 'any' ? 'any' : listOf(secureBoot.db);
   const later = Object.fromEntries(
-    Object.entries(pcrsAfterHandover).filter(
-      ([pcr, rule]) => formatRule(rule) !== formatRule(pcrs[Number(pcr)]),
-    ),
+    Object.entries(pcrsAfterHandover).filter(([pcr, rule]) => !isDeepStrictEqual(rule, pcrs[Number(pcr)])),
   );
   return [
     'format: bootward-policy-v1',
@@ -36,14 +35,14 @@ function formatRules(rules: PcrRules, indent: string): string[] {
   );
 }
 
-function formatRule(rule: PcrRule | undefined): string {
-  switch (rule?.kind) {
+function formatRule(rule: PcrRule): string {
+  switch (rule.kind) {
     case 'values':
       return `{ values: ${listOf(rule.accepted)} }`;
     case 'ignore':
       return `{ ignore: ${JSON.stringify(rule.reason)} }`;
     default:
-      return rule?.kind ?? '';
+      return rule.kind;
   }
 }
 
