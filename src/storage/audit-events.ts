@@ -4,7 +4,12 @@ import { toJsonColumn } from './rows.ts';
 /** Part of the transaction that does what it tells of: neither is there without the other. */
 export async function insertAuditEvent(
   tx: DatabaseTransaction,
-  event: { atSeconds: number; kind: string; subject: string; detail?: Readonly<Record<string, string>> },
+  event: {
+    atSeconds: number;
+    kind: string;
+    subject: string;
+    detail?: Readonly<Record<string, string | readonly string[]>>;
+  },
 ): Promise<void> {
   await tx
     .insertInto('audit_events')

@@ -1,6 +1,6 @@
 import type { ReleaseStore } from '../releases/release-store.ts';
+import { insertAuditEvent } from './audit-events.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
-import { toJsonColumn } from './rows.ts';
 
 /** {@link ReleaseStore} on SQL. */
 export function createSqlReleaseStore(database: Database): ReleaseStore {
@@ -49,15 +49,12 @@ export function createSqlReleaseStore(database: Database): ReleaseStore {
             .onConflict((conflict) => conflict.doNothing())
             .execute();
         await markWithdrawn(tx, listedStage0, atSeconds);
-        await tx
-          .insertInto('audit_events')
-          .values({
-            at: atSeconds,
-            kind: 'metadata-published',
-            subject: 'repository',
-            detail: toJsonColumn({ files: files.map((file) => file.name) }),
-          })
-          .execute();
+        await insertAuditEvent(tx, {
+          atSeconds,
+          kind: 'metadata-published',
+          subject: 'repository',
+          detail: { files: files.map((file) => file.name) },
+        });
       });
     },
   };

@@ -1,6 +1,6 @@
 import type { TrustAnchorStore } from '../attestation/endorsement/trust-anchor-store.ts';
+import { insertAuditEvent } from './audit-events.ts';
 import type { Database } from './database.ts';
-import { toJsonColumn } from './rows.ts';
 
 export function createSqlTrustAnchorStore(database: Database): TrustAnchorStore {
   return {
@@ -20,11 +20,7 @@ export function createSqlTrustAnchorStore(database: Database): TrustAnchorStore 
 
     async recordEvents(events) {
       await database.transaction().execute(async (tx) => {
-        for (const { atSeconds: at, kind, subject, detail } of events)
-          await tx
-            .insertInto('audit_events')
-            .values({ at, kind, subject, detail: toJsonColumn(detail) })
-            .execute();
+        for (const event of events) await insertAuditEvent(tx, event);
       });
     },
   };
