@@ -6,14 +6,13 @@ import type { VerifiedQuote } from '../quote/quote.ts';
 import type { Finding } from '../reasons.ts';
 import type { Baseline } from './baseline.ts';
 import {
-  isAfterHandover,
+  baselinePcrsOf,
   type PolicyContext,
   pcr11Values,
+  possibleStage0,
   rulesFor,
-  stage0Candidates,
 } from './evidence-policy.ts';
 import { checkFacts } from './facts-rule.ts';
-import { QUOTED_PCRS } from './policy.ts';
 import { identifyStage0, type Stage0Match } from './stage0-matching.ts';
 import { pcr4Digests } from './stage0-reference.ts';
 
@@ -55,7 +54,7 @@ function identify(input: StateInput): Stage0Appraisal {
   const { purpose, policy, nowSeconds, claimedBuild } = input;
   const identified = identifyStage0({
     quoted: { pcr4: pcrOf(input.quote, 4), pcr11: pcrOf(input.quote, 11) },
-    references: isAfterHandover(purpose) ? ofSession(input) : input.stage0References,
+    references: possibleStage0(input),
     pcr11Of: (reference) => pcr11Values(reference, purpose),
     nowSeconds,
     ...differenceIn(input),
@@ -75,11 +74,6 @@ function identify(input: StateInput): Stage0Appraisal {
   return { match, findings: match.secureBoot ? [] : [withoutSecureBoot(policy.secureBoot.state)] };
 }
 
-/** A running system was started by the one stage-0 that its boot was accepted with, listed or withdrawn since. */
-function ofSession({ stage0References, session }: StateInput) {
-  return stage0References.filter(({ sha256: digest }) => digest === session?.stage0Sha256);
-}
-
 function withoutSecureBoot(policy: 'required' | 'optional'): Finding {
   return policy === 'required'
     ? {
@@ -91,10 +85,8 @@ function withoutSecureBoot(policy: 'required' | 'optional'): Finding {
 
 /** No PCR tells: what is left is the node's own word, which must at least name something that is listed. */
 function checkClaimedBuild(input: StateInput): Stage0Appraisal {
-  const { claimedBuild } = input;
-  const isListed = stage0Candidates({ ...input, purpose: 'boot' }).some(
-    ({ build }) => build === claimedBuild,
-  );
+  const { claimedBuild, stage0References } = input;
+  const isListed = stage0References.some(({ listed, build }) => listed && build === claimedBuild);
   if (isListed)
     return {
       findings: [
@@ -122,7 +114,7 @@ function stateOf({ attester, untrustedEvidence }: StateInput, usesStage0: boolea
 /** The first boot's, or what an approval lets a later one become; nothing while it is what it was. */
 function baselineOf(input: StateInput): Baseline | undefined {
   const { purpose, policy, baseline, quote, untrustedEvidence, nowSeconds } = input;
-  const compared = QUOTED_PCRS.filter((pcr) => rulesFor(input)[pcr]?.kind === 'baseline');
+  const compared = baselinePcrsOf(rulesFor(input));
   if (purpose !== 'boot' || compared.length === 0) return undefined;
   if (baseline !== undefined && compared.every((pcr) => baseline.pcrs[pcr] === pcrOf(quote, pcr)))
     return undefined;

@@ -56,7 +56,7 @@ export function evidencePolicyOf(context: PolicyContext): EvidencePolicy {
  */
 export function offlinePolicyOf(context: PolicyContext): EvidencePolicy {
   const base = evidencePolicyOf(context);
-  const candidates = stage0Candidates(context);
+  const candidates = possibleStage0(context).filter(({ listed }) => listed);
   if (rulesFor(context)[4]?.kind !== 'stage0') return base;
   const pcr4 = candidates.flatMap(({ pcr4SecureBoot, pcr4NoSecureBoot }) => [
     pcr4SecureBoot,
@@ -75,11 +75,22 @@ export function offlinePolicyOf(context: PolicyContext): EvidencePolicy {
   };
 }
 
-/** A running system was started by the one stage-0 that its boot was accepted with. */
-export function stage0Candidates({ stage0References, purpose, session }: PolicyContext): Stage0Reference[] {
-  const listed = stage0References.filter((reference) => reference.listed);
-  if (!isAfterHandover(purpose)) return listed;
-  return listed.filter(({ sha256: digest }) => digest === session?.stage0Sha256);
+/**
+ * A boot may have started any image; a running system was started by the one that its boot was accepted with. Listed or
+ * withdrawn since.
+ */
+export function possibleStage0({
+  stage0References,
+  purpose,
+  session,
+}: PolicyContext): readonly Stage0Reference[] {
+  if (!isAfterHandover(purpose)) return stage0References;
+  return stage0References.filter(({ sha256: digest }) => digest === session?.stage0Sha256);
+}
+
+/** The PCRs whose values must be those of the node's approved firmware. */
+export function baselinePcrsOf(rules: PcrRules): number[] {
+  return QUOTED_PCRS.filter((pcr) => rules[pcr]?.kind === 'baseline');
 }
 
 function fixedValues(pcr: number, rule: PcrRule): ReferenceValue[] {
@@ -98,7 +109,7 @@ function firmwareReferenceOf(
   { policy, purpose, baseline, firmwareApprovals }: PolicyContext,
   rules: PcrRules,
 ): FirmwareReference | undefined {
-  const pcrs = QUOTED_PCRS.filter((pcr) => rules[pcr]?.kind === 'baseline');
+  const pcrs = baselinePcrsOf(rules);
   if (pcrs.length === 0 || purpose === 'enrol') return undefined;
   if (baseline === undefined && policy.baseline === 'first-boot') return undefined;
   return {

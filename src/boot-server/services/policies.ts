@@ -53,7 +53,8 @@ export function createPolicyService(on: {
 
     async listDeadlines() {
       return (await on.store.listPolicies()).flatMap((stored) => {
-        const reattest = isReadable(stored) ? readStored(stored).reattest : undefined;
+        const read = tryParse(stored.document);
+        const reattest = 'policy' in read ? read.policy.reattest : undefined;
         if (reattest === undefined) return [];
         const seconds = reattest.everySeconds + reattest.graceSeconds;
         const { appliedAtSeconds } = stored;
@@ -63,7 +64,7 @@ export function createPolicyService(on: {
 
     async listFaults() {
       return (await on.store.listPolicies())
-        .filter((stored) => !isReadable(stored))
+        .filter(({ document }) => 'fault' in tryParse(document))
         .map(
           ({ name, version }) => `policy ${name}, version ${version}, cannot be read: apply a new version`,
         );
@@ -93,35 +94,28 @@ export function createPolicyService(on: {
 }
 
 function parse(document: string): Policy {
-  try {
-    return parsePolicy(document);
-  } catch (cause) {
-    if (cause instanceof PolicyError) throw new Problem('policy-refused', cause.message, { cause });
-    throw cause;
-  }
-}
-
-function isReadable({ document }: StoredPolicy): boolean {
-  try {
-    parsePolicy(document);
-    return true;
-  } catch (cause) {
-    if (cause instanceof PolicyError) return false;
-    throw cause;
-  }
+  const read = tryParse(document);
+  if ('policy' in read) return read.policy;
+  throw new Problem('policy-refused', read.fault.message, { cause: read.fault });
 }
 
 /** What an older program applied and this one does not understand holds nobody back silently: nothing is decided. */
 function readStored({ name, version, document }: StoredPolicy): Policy {
+  const read = tryParse(document);
+  if ('policy' in read) return read.policy;
+  throw new Problem(
+    'not-ready',
+    `policy ${name}, version ${version}, cannot be read by this version: ${read.fault.message}`,
+    { cause: read.fault },
+  );
+}
+
+function tryParse(document: string): { policy: Policy } | { fault: PolicyError } {
   try {
-    return parsePolicy(document);
+    return { policy: parsePolicy(document) };
   } catch (cause) {
-    if (!(cause instanceof PolicyError)) throw cause;
-    throw new Problem(
-      'not-ready',
-      `policy ${name}, version ${version}, cannot be read by this version: ${cause.message}`,
-      { cause },
-    );
+    if (cause instanceof PolicyError) return { fault: cause };
+    throw cause;
   }
 }
 
