@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { QUOTED_PCRS } from '../../src/attestation/policy/policy.ts';
 import { sha256, toBase64Url, toHex } from '../../src/core/bytes.ts';
-import { keyIdOf, tufKeyOf } from '../../src/signing/ed25519.ts';
 import { signJws } from '../../src/signing/jws.ts';
+import { keyIdOf, tufKeyOf } from '../../src/signing/public-key.ts';
 
 export interface StolenServer {
   dataDir: string;

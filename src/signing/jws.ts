@@ -3,7 +3,7 @@ import { CompactSign, compactVerify } from 'jose';
 import { fromBase64Url, utf8Bytes } from '../core/bytes.ts';
 import { CodedError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../core/strict-json.ts';
-import { ED25519_SIGNATURE_BYTES } from './ed25519.ts';
+import { ED25519_SIGNATURE_BYTES } from './public-key.ts';
 
 // The one door to `jose`: compact JWS (RFC 7515), EdDSA over Ed25519 (RFC 8037), nothing else.
 

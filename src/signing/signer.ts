@@ -1,19 +1,19 @@
-import { type KeyObject, sign } from 'node:crypto';
-import { keyIdOf, type TufKey, tufKeyOf } from './ed25519.ts';
+import type { KeyObject } from 'node:crypto';
+import { keyIdOf, signWithKey, type TufKey, tufKeyOf } from './public-key.ts';
 
 /**
- * Whatever holds an Ed25519 key: a file opened with its passphrase today, an HSM or a signing service
- * another day. Never answers with a signature that it is not sure of; never retries by itself.
+ * Whatever holds a private key: a file opened with its passphrase, an HSM, a program. Never answers with a
+ * signature that it is not sure of; never retries by itself.
  */
 export interface Signer {
   readonly keyId: string;
   readonly key: TufKey;
-  /** 64 bytes over exactly these bytes (RFC 8032, pure Ed25519). */
+  /** Over exactly these bytes, in the encoding of the key's scheme (public-key.ts). */
   sign(message: Uint8Array): Promise<Uint8Array>;
 }
 
-/** @throws {Ed25519Error} when the key is not Ed25519 */
+/** @throws {PublicKeyError} when the key is of a kind that we do not use */
 export function createKeySigner(privateKey: KeyObject): Signer {
   const key = tufKeyOf(privateKey);
-  return { key, keyId: keyIdOf(key), sign: async (message) => sign(null, message, privateKey) };
+  return { key, keyId: keyIdOf(key), sign: async (message) => signWithKey(privateKey, key.scheme, message) };
 }

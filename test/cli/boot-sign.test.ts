@@ -16,7 +16,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openRepository } from '../../src/cli/boot-sign/open-repository.ts';
 import { EXIT } from '../../src/cli/boot-sign/outcome.ts';
 import { sha256, toHex } from '../../src/core/bytes.ts';
-import { keyIdOf } from '../../src/signing/ed25519.ts';
+import { keyIdOf } from '../../src/signing/public-key.ts';
 import { storeArtifact } from '../../src/signing/repository/artifact-folder.ts';
 import { saveChange } from '../../src/signing/repository/metadata-folder.ts';
 import { createKeyOpener, openOnlineSigners } from '../../src/signing/repository/open-signers.ts';

@@ -1,8 +1,8 @@
 import { createPublicKey } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { isJsonObject, type JsonValue, parseStrictJson } from '../../core/strict-json.ts';
-import { keyIdOf, type TufKey, tufKeyOf } from '../../signing/ed25519.ts';
 import { isSha256Hex } from '../../signing/names.ts';
+import { ed25519KeyOf, keyIdOf, type TufKey } from '../../signing/public-key.ts';
 import { UsageError } from './usage-error.ts';
 
 /**
@@ -13,7 +13,7 @@ export async function loadGrantKeys(path: string): Promise<readonly TufKey[]> {
   const text = await readFile(path, 'utf8');
   if (text.includes('PRIVATE KEY'))
     throw new UsageError(`${path} holds a private key: the grant key's public half is wanted here`);
-  if (text.startsWith('-----BEGIN PUBLIC KEY-----')) return [tufKeyOf(createPublicKey(text))];
+  if (text.startsWith('-----BEGIN PUBLIC KEY-----')) return [ed25519KeyOf(createPublicKey(text))];
   const document = parseStrictJson(text, { maxBytes: 16 * 1024 });
   const single = toTufKey(document);
   if (single !== undefined) return [single];

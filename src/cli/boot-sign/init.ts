@@ -1,7 +1,6 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { keyIdOf, type TufKey } from '../../signing/ed25519.ts';
 import {
   DEFAULT_SCRYPT_LOG_N,
   MAX_SCRYPT_LOG_N,
@@ -9,6 +8,7 @@ import {
 } from '../../signing/keys/encrypted-key.ts';
 import { createKeyFile } from '../../signing/keys/key-file.ts';
 import { channelRole, STAGE0_ROLE } from '../../signing/names.ts';
+import { keyIdOf, type TufKey } from '../../signing/public-key.ts';
 import { keyFile, layoutOf, type RepositoryLayout } from '../../signing/repository/layout.ts';
 import { saveChange } from '../../signing/repository/metadata-folder.ts';
 import { type KeyOpener, openAllSigners } from '../../signing/repository/open-signers.ts';

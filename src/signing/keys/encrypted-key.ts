@@ -11,10 +11,10 @@ import { asciiBytes, concatBytes, fromBase64, toBase64, utf8Bytes } from '../../
 import { messageOf } from '../../core/errors.ts';
 import type { RandomSource } from '../../core/random.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../../core/strict-json.ts';
-import { keyIdOf, publicKeyOf, type TufKey, tufKeyOf } from '../ed25519.ts';
+import { isScheme, keyIdOf, publicKeyOf, type TufKey, tufKeyOf } from '../public-key.ts';
 import { KeyError } from './key-error.ts';
 
-// The file of one private Ed25519 key under a passphrase:
+// The file of one private key under a passphrase:
 //
 //   {"format": "bootward-key-v1", "keyId": hex, "key": {the public key, as TUF writes it},
 //    "kdf": {"name": "scrypt", "logN": 17, "r": 8, "p": 1, "salt": base64 of 16 bytes},
@@ -25,7 +25,7 @@ import { KeyError } from './key-error.ts';
 // under a key.
 
 export const KEY_FORMAT = 'bootward-key-v1';
-export const MAX_KEY_FILE_BYTES = 4096;
+export const MAX_KEY_FILE_BYTES = 32 * 1024;
 
 /** RFC 7914; 2^17 with r = 8 takes 128 MiB and some tenths of a second. */
 export const DEFAULT_SCRYPT_LOG_N = 17;
@@ -136,11 +136,10 @@ function readDocument(bytes: Uint8Array): EncryptedKey {
 }
 
 function readPublicKey(value: JsonObject): TufKey {
-  const key: TufKey = {
-    keytype: 'ed25519',
-    scheme: 'ed25519',
-    keyval: { public: text(member(value, 'keyval'), 'public') },
-  };
+  const scheme = text(value, 'scheme');
+  if (!isScheme(scheme)) throw new Error(`"scheme" ${JSON.stringify(scheme.slice(0, 40))} is not known`);
+  const keyval = { public: text(member(value, 'keyval'), 'public') };
+  const key: TufKey = { keytype: text(value, 'keytype'), scheme, keyval };
   publicKeyOf(key);
   return key;
 }

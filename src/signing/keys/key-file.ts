@@ -1,7 +1,7 @@
-import { generateKeyPairSync } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { writeFileDurably } from '../../core/durable-file.ts';
 import { systemRandom } from '../../core/random.ts';
+import { createPrivateKeyFor, type Scheme } from '../public-key.ts';
 import { createKeySigner, type Signer } from '../signer.ts';
 import {
   decryptKey,
@@ -13,8 +13,8 @@ import {
 import { KeyError } from './key-error.ts';
 
 /**
- * Makes a new Ed25519 key in a new file, 0600, durable before this returns. A file that is already there is
- * never touched.
+ * Makes a new key in a new file, 0600, durable before this returns. A file that is already there is never
+ * touched.
  *
  * @throws {KeyError} `key-file-exists`
  */
@@ -22,8 +22,9 @@ export async function createKeyFile(input: {
   path: string;
   passphrase: string;
   logN?: number;
+  scheme?: Scheme;
 }): Promise<Signer> {
-  const { privateKey } = generateKeyPairSync('ed25519');
+  const privateKey = createPrivateKeyFor(input.scheme ?? 'ed25519');
   const encrypted = await encryptKey({ ...input, privateKey, random: systemRandom });
   try {
     await writeFileDurably({

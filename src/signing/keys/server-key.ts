@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject 
 import { open } from 'node:fs/promises';
 import { asciiBytes } from '../../core/bytes.ts';
 import { writeFileDurably } from '../../core/durable-file.ts';
-import { keyIdOf, type TufKey, tufKeyOf } from '../ed25519.ts';
+import { ed25519KeyOf, keyIdOf, type TufKey } from '../public-key.ts';
 import { KeyError } from './key-error.ts';
 import { isErrno } from './key-file.ts';
 
@@ -42,7 +42,7 @@ async function loadServerKey(path: string): Promise<ServerKey | undefined> {
   if (text === undefined) return undefined;
   try {
     const privateKey = createPrivateKey(text);
-    const key = tufKeyOf(privateKey);
+    const key = ed25519KeyOf(privateKey);
     return { key, keyId: keyIdOf(key), privateKey, publicKey: createPublicKey(privateKey) };
   } catch (cause) {
     throw new KeyError('key-file-invalid', `${path} holds no Ed25519 private key`, { cause });

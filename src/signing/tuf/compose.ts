@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../core/strict-json.ts';
-import { keyIdOf, type TufKey } from '../ed25519.ts';
 import { channelPattern, channelRole, STAGE0_PATTERN, STAGE0_ROLE } from '../names.ts';
+import { keyIdOf, type TufKey } from '../public-key.ts';
 import type { MetaFile } from './meta-files.ts';
 import { GRANT_KEYS_FIELD, TOP_LEVEL_ROLES, type TopLevelRole } from './root.ts';
 

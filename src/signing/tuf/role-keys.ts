@@ -1,8 +1,8 @@
 import { canonicalize } from '@tufjs/canonical-json';
 import { asciiBytes, sha256, toHex } from '../../core/bytes.ts';
+import { messageOf } from '../../core/errors.ts';
 import type { JsonObject, JsonValue } from '../../core/strict-json.ts';
-import type { TufKey } from '../ed25519.ts';
-import { isSha256Hex } from '../names.ts';
+import { isScheme, publicKeyOf, type TufKey } from '../public-key.ts';
 import { invalid, requireObject } from './envelope.ts';
 import { TufError } from './errors.ts';
 import { MAX_KEYS } from './limits.ts';
@@ -32,9 +32,19 @@ function parseKey(keyId: string, value: JsonValue, what: string): TufKey | undef
   if (toHex(sha256(asciiBytes(canonicalize(key)))) !== keyId)
     invalid(`${what}: key ${keyId} is not the key of that id`);
   const keyval = requireObject(key.keyval, `${what}: "keyval" of key ${keyId}`);
-  if (key.keytype !== 'ed25519' || key.scheme !== 'ed25519') return undefined;
-  if (!isSha256Hex(keyval.public)) invalid(`${what}: key ${keyId} is not 32 bytes in lower-case hex`);
-  return { keytype: 'ed25519', scheme: 'ed25519', keyval: { public: keyval.public } };
+  const { keytype, scheme } = key;
+  if (typeof keytype !== 'string' || !isScheme(scheme)) return undefined;
+  if (typeof keyval.public !== 'string') return invalid(`${what}: key ${keyId} has no public half`);
+  return requireUsable({ keytype, scheme, keyval: { public: keyval.public } }, `${what}: key ${keyId}`);
+}
+
+function requireUsable(key: TufKey, what: string): TufKey {
+  try {
+    publicKeyOf(key);
+    return key;
+  } catch (cause) {
+    return invalid(`${what}: ${messageOf(cause)}`);
+  }
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { JsonObject } from '../../core/strict-json.ts';
-import type { TufKey } from '../ed25519.ts';
+import type { TufKey } from '../public-key.ts';
 import { invalid, parseEnvelope, requireObject, type UntrustedEnvelope } from './envelope.ts';
 import { TufError } from './errors.ts';
 import { MAX_GRANT_KEYS, MAX_METADATA_BYTES, MAX_ROOT_ROTATIONS } from './limits.ts';
@@ -98,7 +98,7 @@ function parseGrantKeys(signed: JsonObject): ReadonlyMap<string, TufKey> {
   const what = `root: "${GRANT_KEYS_FIELD}"`;
   const grantKeys = new Map<string, TufKey>();
   for (const [keyId, key] of parseKeys(signed[GRANT_KEYS_FIELD], what)) {
-    if (key === undefined) return invalid(`${what}: key ${keyId} is not an Ed25519 key`);
+    if (key?.scheme !== 'ed25519') return invalid(`${what}: key ${keyId} is not an Ed25519 key`);
     grantKeys.set(keyId, key);
   }
   if (grantKeys.size < 1 || grantKeys.size > MAX_GRANT_KEYS)

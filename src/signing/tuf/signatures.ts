@@ -1,11 +1,7 @@
-import { verify } from 'node:crypto';
-import { fromHex } from '../../core/bytes.ts';
-import { ED25519_SIGNATURE_BYTES, publicKeyOf, type TufKey } from '../ed25519.ts';
+import { keyMaterialOf, verifySignature } from '../public-key.ts';
 import type { UntrustedEnvelope } from './envelope.ts';
 import { TufError } from './errors.ts';
 import type { RoleKeys, RoleRule } from './role-keys.ts';
-
-const SIGNATURE_HEX = new RegExp(`^[0-9a-f]{${ED25519_SIGNATURE_BYTES * 2}}$`);
 
 /**
  * Counts distinct key *material*, not key ids or signatures: one holder of one key is one signer, however
@@ -18,16 +14,12 @@ export function verifyThreshold(envelope: UntrustedEnvelope, rule: RoleRule, key
   for (const keyId of rule.keyIds) {
     const key = keys.get(keyId);
     const signature = envelope.signatures.get(keyId);
-    if (key === undefined || signature === undefined || signers.has(key.keyval.public)) continue;
-    if (isSignedBy(envelope.canonical, signature, key)) signers.add(key.keyval.public);
+    if (key === undefined || signature === undefined) continue;
+    if (verifySignature(key, envelope.canonical, signature)) signers.add(keyMaterialOf(key));
   }
   if (signers.size < rule.threshold)
     throw new TufError(
       'tuf-threshold-not-met',
       `${envelope.role} version ${envelope.version} is signed by ${signers.size} of its keys, ${rule.threshold} must sign`,
     );
-}
-
-function isSignedBy(message: Uint8Array, signature: string, key: TufKey): boolean {
-  return SIGNATURE_HEX.test(signature) && verify(null, message, publicKeyOf(key), fromHex(signature));
 }

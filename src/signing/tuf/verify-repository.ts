@@ -1,5 +1,5 @@
-import type { TufKey } from '../ed25519.ts';
 import type { ReleaseListing } from '../manifest.ts';
+import type { TufKey } from '../public-key.ts';
 import type { UntrustedEnvelope } from './envelope.ts';
 import { parseReleases, parseStage0Builds, type Stage0Listing } from './listings.ts';
 import { rootFile } from './root.ts';

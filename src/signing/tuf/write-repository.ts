@@ -1,8 +1,8 @@
 import type { JsonObject } from '../../core/strict-json.ts';
 import { referenceOf } from '../artifact.ts';
-import type { TufKey } from '../ed25519.ts';
 import type { ReleaseListing } from '../manifest.ts';
 import { channelRole, STAGE0_ROLE } from '../names.ts';
+import type { TufKey } from '../public-key.ts';
 import type { Signer } from '../signer.ts';
 import {
   composeDelegated,

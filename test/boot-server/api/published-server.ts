@@ -8,7 +8,7 @@ import { pino } from 'pino';
 import { type BootServer, startBootServer } from '../../../src/boot-server/compose.ts';
 import { type Config, parseConfig } from '../../../src/boot-server/config.ts';
 import type { Clock } from '../../../src/core/clock.ts';
-import type { TufKey } from '../../../src/signing/ed25519.ts';
+import type { TufKey } from '../../../src/signing/public-key.ts';
 import { type Authority, createAuthority } from '../../attestation/endorsement/certificate-maker.ts';
 import {
   type Answer,

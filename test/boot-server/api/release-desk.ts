@@ -1,6 +1,5 @@
 import { toHex } from '../../../src/core/bytes.ts';
 import { referenceOf } from '../../../src/signing/artifact.ts';
-import type { TufKey } from '../../../src/signing/ed25519.ts';
 import { composeStage0 } from '../../../src/signing/efi/stage0-image.ts';
 import {
   encodeReleaseManifest,
@@ -8,6 +7,7 @@ import {
   type ReleaseManifest,
 } from '../../../src/signing/manifest.ts';
 import { channelRole, releaseTarget, stage0Target } from '../../../src/signing/names.ts';
+import type { TufKey } from '../../../src/signing/public-key.ts';
 import type { Signer } from '../../../src/signing/signer.ts';
 import type { Stage0Listing } from '../../../src/signing/tuf/listings.ts';
 import { type TrustedMetadata, verifyMetadata } from '../../../src/signing/tuf/verify-metadata.ts';

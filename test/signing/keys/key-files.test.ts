@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { asciiBytes } from '../../../src/core/bytes.ts';
-import { publicKeyOf } from '../../../src/signing/ed25519.ts';
 import { MIN_SCRYPT_LOG_N } from '../../../src/signing/keys/encrypted-key.ts';
 import { createKeyFile, loadKeyFile, openKeyFile } from '../../../src/signing/keys/key-file.ts';
 import { loadOrCreateServerKey } from '../../../src/signing/keys/server-key.ts';
+import { publicKeyOf } from '../../../src/signing/public-key.ts';
 
 const PASSPHRASE = 'correct horse battery staple';
 let folder: string;

@@ -1,7 +1,7 @@
 import { canonicalize } from '@tufjs/canonical-json';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { asciiBytes, sha256, toHex } from '../../../src/core/bytes.ts';
-import { keyIdOf } from '../../../src/signing/ed25519.ts';
+import { keyIdOf } from '../../../src/signing/public-key.ts';
 import type { TufErrorCode } from '../../../src/signing/tuf/errors.ts';
 import { MAX_METADATA_BYTES } from '../../../src/signing/tuf/limits.ts';
 import type { SeenMetadata } from '../../../src/signing/tuf/verify-metadata.ts';
