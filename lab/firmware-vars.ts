@@ -2,11 +2,12 @@ import { concatBytes } from '../src/core/bytes.ts';
 import { createHttpBootEntry } from './http-boot-entry.ts';
 import { ATTRIBUTES, type FirmwareVariable, guidBytes, setVariables } from './variable-store.ts';
 
-/** Certificates in DER, one per role (UEFI 2.10, section 32.3). */
+/** Certificates in DER (UEFI 2.10, section 32.3). */
 export interface SecureBootCertificates {
   pk: Uint8Array;
   kek: Uint8Array;
-  db: Uint8Array;
+  /** Whoever may sign what firmware starts. */
+  db: readonly Uint8Array[];
 }
 
 export interface FirmwareSetup {
@@ -59,11 +60,11 @@ function secureBootVariables(
   { pk, kek, db }: SecureBootCertificates,
   epochSeconds: number,
 ): FirmwareVariable[] {
-  const key = (vendor: string, name: string, der: Uint8Array): FirmwareVariable => ({
+  const keys = (vendor: string, name: string, certificates: readonly Uint8Array[]): FirmwareVariable => ({
     vendor,
     name,
     attributes: ATTRIBUTES.authenticated,
-    data: certificateList(der),
+    data: concatBytes(...certificates.map(certificateList)),
     epochSeconds,
   });
   const byte = (vendor: string, name: string, value: number): FirmwareVariable => ({
@@ -73,9 +74,9 @@ function secureBootVariables(
     data: Uint8Array.of(value),
   });
   return [
-    key(GLOBAL, 'PK', pk),
-    key(GLOBAL, 'KEK', kek),
-    key(IMAGE_SECURITY_DATABASE, 'db', db),
+    keys(GLOBAL, 'PK', [pk]),
+    keys(GLOBAL, 'KEK', [kek]),
+    keys(IMAGE_SECURITY_DATABASE, 'db', db),
     byte(SECURE_BOOT_ENABLE, 'SecureBootEnable', 1),
     byte(CUSTOM_MODE, 'CustomMode', 0),
   ];

@@ -34,8 +34,16 @@ export interface World {
   /** `boot-sign` on this world's repository, with its passphrase. */
   sign(command: string, ...args: string[]): Promise<string>;
   createTpm(name: string): Promise<SoftwareTpm>;
-  /** A machine whose owner enrolled our Secure Boot keys, our CA and a boot entry for `port`. */
-  startMachine(setup: { name: string; tpm: SoftwareTpm; port?: number }): Promise<Machine>;
+  /**
+   * A machine whose owner enrolled our Secure Boot keys, our CA and a boot entry for `port`, and in db
+   * `moreSigners` (certificates in DER).
+   */
+  startMachine(setup: {
+    name: string;
+    tpm: SoftwareTpm;
+    port?: number;
+    moreSigners?: readonly Uint8Array[];
+  }): Promise<Machine>;
 }
 
 export async function createWorld(folder: string, cleanup: Cleanup): Promise<World> {
@@ -94,13 +102,13 @@ export async function createWorld(folder: string, cleanup: Cleanup): Promise<Wor
         ...args,
       ]),
     createTpm: (name) => createSoftwareTpm(manufacturer, join(folder, 'tpms', name)),
-    async startMachine({ name, tpm, port = ports.firmware }) {
+    async startMachine({ name, tpm, port = ports.firmware, moreSigners = [] }) {
       machines += 1;
       const machineFolder = join(folder, 'machines', `${machines}-${name}`);
       await mkdir(machineFolder, { recursive: true });
       const varsFile = join(machineFolder, 'vars.fd');
       const mac = `52:54:00:b0:07:${machines.toString(16).padStart(2, '0')}`;
-      await writeFile(varsFile, await composeVars(world, { mac, port }));
+      await writeFile(varsFile, await composeVars(world, { mac, port, moreSigners }));
       return startMachine({ name, folder: machineFolder, varsFile, tpm, mac }, cleanup);
     },
   };
@@ -167,7 +175,10 @@ export async function acceptManufacturer(world: World): Promise<void> {
     await copyFile(file, join(world.folder, 'tpm-vendors', `lab-${index}.pem`));
 }
 
-async function composeVars(world: World, boot: { mac: string; port: number }): Promise<Uint8Array> {
+async function composeVars(
+  world: World,
+  setup: { mac: string; port: number; moreSigners: readonly Uint8Array[] },
+): Promise<Uint8Array> {
   const secureBoot = join(world.repository, 'keys', 'secure-boot');
   const der = async (file: string) => new X509Certificate(await readFile(file)).raw;
   return composeFirmwareVars({
@@ -175,10 +186,10 @@ async function composeVars(world: World, boot: { mac: string; port: number }): P
     secureBoot: {
       pk: await der(join(secureBoot, 'PK.crt')),
       kek: await der(join(secureBoot, 'KEK.crt')),
-      db: await der(join(secureBoot, 'db.crt')),
+      db: [await der(join(secureBoot, 'db.crt')), ...setup.moreSigners],
     },
     tlsCa: await der(join(world.dataDir, 'tls', 'ca.pem')),
-    boot: { mac: boot.mac, url: `https://${HOST_ADDRESS}:${boot.port}/boot/x86-64/stage0.efi` },
+    boot: { mac: setup.mac, url: `https://${HOST_ADDRESS}:${setup.port}/boot/x86-64/stage0.efi` },
     epochSeconds: Math.floor(Date.now() / 1000),
   });
 }

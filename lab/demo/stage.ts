@@ -6,6 +6,7 @@ import { acceptManufacturer, createWorld, publishFirstRelease } from '../world.t
 import { artifactAttacks } from './artifact-attacks.ts';
 import { firstBoot, secondBoot } from './boots.ts';
 import { evidenceAttacks } from './evidence-attacks.ts';
+import { firmwareChange } from './firmware-change.ts';
 import { stage0Attacks } from './stage0-attacks.ts';
 import type { Stage, Step } from './step.ts';
 
@@ -16,6 +17,7 @@ export const STEPS: readonly Step[] = [
   stage0Attacks,
   artifactAttacks,
   evidenceAttacks,
+  firmwareChange,
 ];
 
 /** Everything up to the first power-on: chips, server, keys, a published release. */

@@ -6,6 +6,7 @@ import { type Cleanup, createCleanup } from '../../lab/cleanup.ts';
 import { artifactAttacks } from '../../lab/demo/artifact-attacks.ts';
 import { firstBoot, secondBoot } from '../../lab/demo/boots.ts';
 import { evidenceAttacks } from '../../lab/demo/evidence-attacks.ts';
+import { firmwareChange } from '../../lab/demo/firmware-change.ts';
 import { readVerdicts } from '../../lab/demo/server-records.ts';
 import { setUpStage } from '../../lab/demo/stage.ts';
 import { stage0Attacks } from '../../lab/demo/stage0-attacks.ts';
@@ -69,6 +70,10 @@ test("a boot's evidence is good for no second boot and for no other machine", as
   expectAllProven(await run(evidenceAttacks), 2);
 });
 
+test('another signer in db holds a node until an operator approves, then it boots by itself', async () => {
+  expectAllProven(await run(firmwareChange), 2);
+});
+
 test('evidence that the server kept decides alike offline', async () => {
   const kept = await readVerdicts(stage.world);
   const decided = new Set<string>();
@@ -78,5 +83,5 @@ test('evidence that the server kept decides alike offline', async () => {
     expect(verifyEvidenceDocument(document.trim()).verdict).toBe(verdict);
     decided.add(verdict);
   }
-  expect(decided).toEqual(new Set(['accept', 'refuse']));
+  expect(decided).toEqual(new Set(['accept', 'refuse', 'hold']));
 });

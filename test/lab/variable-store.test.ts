@@ -118,9 +118,10 @@ test.skipIf(!existsSync(FIRMWARE_VARS_TEMPLATE))(
   'a machine’s variables fit the store that Debian ships',
   () => {
     const der = Buffer.alloc(1200, 5);
+    const other = Buffer.alloc(900, 6);
     const store = composeFirmwareVars({
       template: readFileSync(FIRMWARE_VARS_TEMPLATE),
-      secureBoot: { pk: der, kek: der, db: der },
+      secureBoot: { pk: der, kek: der, db: [der, other] },
       tlsCa: der,
       boot: { mac: '52:54:00:12:34:56', url: 'https://10.0.2.2:8443/stage0.efi' },
       epochSeconds: 1_700_000_000,
@@ -137,6 +138,8 @@ test.skipIf(!existsSync(FIRMWARE_VARS_TEMPLATE))(
       'BootOrder',
     ];
     expect(stored.map(({ name }) => name)).toEqual(expect.arrayContaining(names));
-    expect(stored.find(({ name }) => name === 'db')?.data).toEqual(new Uint8Array(certificateList(der)));
+    expect(stored.find(({ name }) => name === 'db')?.data).toEqual(
+      new Uint8Array([...certificateList(der), ...certificateList(other)]),
+    );
   },
 );
