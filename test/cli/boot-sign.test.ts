@@ -18,9 +18,11 @@ import { EXIT } from '../../src/cli/boot-sign/outcome.ts';
 import { sha256, toHex } from '../../src/core/bytes.ts';
 import { keyIdOf } from '../../src/signing/public-key.ts';
 import { storeArtifact } from '../../src/signing/repository/artifact-folder.ts';
+import { createFolderSigner } from '../../src/signing/repository/key-folder.ts';
 import { saveChange } from '../../src/signing/repository/metadata-folder.ts';
-import { createKeyOpener, openOnlineSigners } from '../../src/signing/repository/open-signers.ts';
-import { addStage0Build } from '../../src/signing/tuf/write-repository.ts';
+import { finishProposal } from '../../src/signing/tuf/finish-proposal.ts';
+import { authoritiesOf, signProposal } from '../../src/signing/tuf/proposal.ts';
+import { proposeStage0 } from '../../src/signing/tuf/propose.ts';
 import { NOW_MS, PASSPHRASE, SigningDesk } from './boot-sign-fixture.ts';
 
 const DAY_MS = 86_400_000;
@@ -160,7 +162,7 @@ describe('release', () => {
   });
 
   it('needs a channel with a key, and files that are there', async () => {
-    expect(await desk.release(1, '--channel', 'other')).toMatchObject({ status: 66 });
+    expect(await desk.release(1, '--channel', 'other')).toMatchObject({ status: 65 });
     expect(await desk.release(1, '--kernel', desk.path('missing'))).toMatchObject({ status: 66 });
   });
 
@@ -310,10 +312,17 @@ describe.skipIf(!hasOsslsigncode)('a stage-0 listing', () => {
       const { stdout } = await desk.stage0(7, '--sign-only', '--save', signed, '-o', 'json');
       const build = { ...JSON.parse(stdout), [member]: '00'.repeat(32) };
       const opened = await openRepository(desk.repository, NOW_MS);
-      const keys = createKeyOpener(opened.layout, PASSPHRASE);
-      const signers = { ...(await openOnlineSigners(keys)), stage0: await keys.open('stage0') };
+      const { current, expiry } = opened;
+      const signer = createFolderSigner(opened.layout, async () => PASSPHRASE);
       await storeArtifact(opened.layout, readFileSync(signed));
-      const change = await addStage0Build({ ...opened, build, signers });
+      const proposal = proposeStage0(current, build, expiry.offlineMs);
+      const complete = await signProposal(proposal, authoritiesOf(proposal, current), signer);
+      const change = await finishProposal({
+        current,
+        proposal: complete,
+        signer,
+        onlineExpiresMs: expiry.onlineMs,
+      });
       await saveChange(opened.layout, { stored: opened.stored, change, nowMs: NOW_MS });
       expect(await desk.run('verify', desk.repository)).toMatchObject({
         status: 65,

@@ -11,11 +11,14 @@ import { channelRole, STAGE0_ROLE } from '../../signing/names.ts';
 import { keyIdOf, type TufKey } from '../../signing/public-key.ts';
 import { keyFile, layoutOf, type RepositoryLayout } from '../../signing/repository/layout.ts';
 import { saveChange } from '../../signing/repository/metadata-folder.ts';
-import { type KeyOpener, openAllSigners } from '../../signing/repository/open-signers.ts';
 import { RepositoryError } from '../../signing/repository/repository-error.ts';
-import { DEFAULT_SETTINGS, expiryAt, saveSettings } from '../../signing/repository/settings.ts';
+import { DEFAULT_SETTINGS, type Expiry, expiryAt, saveSettings } from '../../signing/repository/settings.ts';
+import { createKeyRoleSigner } from '../../signing/role-signer.ts';
+import type { Signer } from '../../signing/signer.ts';
+import { finishProposal, type RepositoryChange } from '../../signing/tuf/finish-proposal.ts';
+import { authoritiesOf, signProposal } from '../../signing/tuf/proposal.ts';
+import { proposeRepository } from '../../signing/tuf/propose.ts';
 import { rootFile, TOP_LEVEL_ROLES } from '../../signing/tuf/root.ts';
-import { createRepository } from '../../signing/tuf/write-repository.ts';
 import { type CommandContext, createSigningCommand, printResult, type SigningOptions } from './command.ts';
 import { loadGrantKeys } from './grant-keys.ts';
 import { toChannels, toDays, toPositiveInteger } from './options.ts';
@@ -63,11 +66,11 @@ async function init(context: CommandContext, folder: string, options: InitOption
   const grantKeys = await loadGrantKeys(options.grantKey);
   const passphrase = await readNewPassphrase(options);
   await makeFolders(layout);
-  const signers = await openAllSigners(createKeyMaker(layout, passphrase, options), options.channel ?? []);
+  const signers = await createKeys(layout, passphrase, options);
   await createSecureBootKeys(layout, passphrase);
   const settings = { offlineDays: options.expiresDays, onlineDays: options.onlineExpiresDays };
   const nowMs = context.clock.nowMs();
-  const change = await createRepository({ signers, grantKeys, expiry: expiryAt(nowMs, settings) });
+  const change = await composeRepository(signers, grantKeys, expiryAt(nowMs, settings));
   await saveChange(layout, { change, nowMs });
   // Last: without this file the folder is no repository, whatever a crash before left in it.
   await saveSettings(layout, settings);
@@ -79,10 +82,28 @@ async function makeFolders({ secureBoot, metadata, artifacts }: RepositoryLayout
   for (const path of [secureBoot, metadata, artifacts]) await mkdir(path, { recursive: true, mode: 0o700 });
 }
 
-function createKeyMaker(layout: RepositoryLayout, passphrase: string, { keyCost }: InitOptions): KeyOpener {
-  return {
-    open: async (role) => [await createKeyFile({ path: keyFile(layout, role), passphrase, logN: keyCost })],
-  };
+/** One key for each role, in a file of the role's name. */
+async function createKeys(
+  layout: RepositoryLayout,
+  passphrase: string,
+  { keyCost, channel = [] }: InitOptions,
+): Promise<ReadonlyMap<string, Signer>> {
+  const signers = new Map<string, Signer>();
+  for (const role of [...TOP_LEVEL_ROLES, ...channel.map(channelRole), STAGE0_ROLE])
+    signers.set(role, await createKeyFile({ path: keyFile(layout, role), passphrase, logN: keyCost }));
+  return signers;
+}
+
+async function composeRepository(
+  signers: ReadonlyMap<string, Signer>,
+  grantKeys: readonly TufKey[],
+  { offlineMs, onlineMs }: Expiry,
+): Promise<RepositoryChange> {
+  const rings = [...signers].map(([role, { key }]) => [role, { keys: [key], threshold: 1 }] as const);
+  const proposal = proposeRepository({ keyrings: new Map(rings), grantKeys }, offlineMs);
+  const signer = createKeyRoleSigner([...signers.values()]);
+  const signed = await signProposal(proposal, authoritiesOf(proposal, undefined), signer);
+  return finishProposal({ current: undefined, proposal: signed, signer, onlineExpiresMs: onlineMs });
 }
 
 function describe(layout: RepositoryLayout, grantKeys: readonly TufKey[], { channel = [] }: InitOptions) {

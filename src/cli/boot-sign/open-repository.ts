@@ -4,9 +4,8 @@ import {
   type StoredMetadata,
   trustedMetadata,
 } from '../../signing/repository/metadata-folder.ts';
-import { expiryAt, loadSettings } from '../../signing/repository/settings.ts';
+import { type Expiry, expiryAt, loadSettings } from '../../signing/repository/settings.ts';
 import type { TrustedMetadata } from '../../signing/tuf/verify-metadata.ts';
-import type { Expiry } from '../../signing/tuf/write-repository.ts';
 
 /** A repository folder, read and verified, ready to be added to. */
 export interface OpenRepository {

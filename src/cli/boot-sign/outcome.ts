@@ -17,6 +17,8 @@ export const EXIT = {
   /** The boot server refused. */
   rejected: 76,
   passphrase: 77,
+  /** Done as far as the keys at hand go: others have to sign before it is in force. */
+  waiting: 79,
 } as const;
 
 const EXIT_BY_CODE: Readonly<Record<string, number>> = {
@@ -30,6 +32,8 @@ const EXIT_BY_CODE: Readonly<Record<string, number>> = {
   'passphrase-invalid': EXIT.passphrase,
   'door-unreachable': EXIT.unavailable,
   'door-refused': EXIT.rejected,
+  'signatures-missing': EXIT.waiting,
+  'pending-missing': EXIT.missing,
 };
 
 export interface Failure {

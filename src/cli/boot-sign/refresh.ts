@@ -1,12 +1,13 @@
 import type { Command } from 'commander';
 import { layoutOf } from '../../signing/repository/layout.ts';
 import { saveChange } from '../../signing/repository/metadata-folder.ts';
-import { createKeyOpener, openAllSigners, openOnlineSigners } from '../../signing/repository/open-signers.ts';
 import { withRepositoryLock } from '../../signing/repository/repository-lock.ts';
-import { refreshRepository, renewRepository } from '../../signing/tuf/write-repository.ts';
+import { finishProposal } from '../../signing/tuf/finish-proposal.ts';
+import { proposeRenewal } from '../../signing/tuf/propose.ts';
+import { carryOut, printCarriedOut } from './carry-out.ts';
 import { type CommandContext, createSigningCommand, printResult, type SigningOptions } from './command.ts';
-import { openRepository } from './open-repository.ts';
-import { readPassphrase } from './passphrase.ts';
+import { type OpenRepository, openRepository } from './open-repository.ts';
+import { type KeysAtHand, keysAtHand } from './signers.ts';
 
 interface RefreshOptions extends SigningOptions {
   readonly all?: true;
@@ -22,21 +23,43 @@ export function createRefreshCommand(context: CommandContext): Command {
 
 async function refresh(context: CommandContext, folder: string, options: RefreshOptions): Promise<void> {
   const nowMs = context.clock.nowMs();
-  const { layout, stored, current, expiry } = await openRepository(folder, nowMs);
-  const keys = createKeyOpener(layout, await readPassphrase(options));
-  const channels = current.delegated.flatMap(({ delegation }) =>
-    delegation.kind === 'channel' ? [delegation.channel] : [],
-  );
-  const change = options.all
-    ? await renewRepository({ current, expiry, signers: await openAllSigners(keys, channels) })
-    : await refreshRepository({ current, expiry, signers: await openOnlineSigners(keys) });
+  const repository = await openRepository(folder, nowMs);
+  const keys = keysAtHand(repository.layout, options);
+  if (options.all) await renew(context, { repository, keys, options, nowMs });
+  else await refreshOnline(context, { repository, keys, options, nowMs });
+}
+
+interface Refresh {
+  readonly repository: OpenRepository;
+  readonly keys: KeysAtHand;
+  readonly options: RefreshOptions;
+  readonly nowMs: number;
+}
+
+async function refreshOnline(context: CommandContext, given: Refresh): Promise<void> {
+  const { repository, keys, options, nowMs } = given;
+  const { layout, stored, current, expiry } = repository;
+  const onlineExpiresMs = expiry.onlineMs;
+  const change = await finishProposal({ current, signer: keys.signer, onlineExpiresMs });
   await saveChange(layout, { stored, change, nowMs });
   const written = change.map(({ name }) => name);
-  const expires = new Date(
-    options.all ? Math.min(expiry.offlineMs, expiry.onlineMs) : expiry.onlineMs,
-  ).toISOString();
-  printResult(context, options, {
+  printResult(context, options, describe(written, expiry.onlineMs));
+}
+
+async function renew(context: CommandContext, given: Refresh): Promise<void> {
+  const { repository, keys, options, nowMs } = given;
+  const { current, expiry } = repository;
+  const proposal = proposeRenewal(current, expiry.offlineMs);
+  const carriedOut = await carryOut(repository, { proposal, signer: keys.signer, nowMs });
+  const written = proposal.drafts.map(({ role, version }) => `${version}.${role}.json`);
+  const result = describe(written, Math.min(expiry.offlineMs, expiry.onlineMs));
+  printCarriedOut(context, options, { result, carriedOut });
+}
+
+function describe(written: readonly string[], expiresMs: number) {
+  const expires = new Date(expiresMs).toISOString();
+  return {
     lines: [`signed ${written.join(', ')}`, `refresh again before ${expires}`],
-    json: { written, expires },
-  });
+    json: { written: [...written], expires },
+  };
 }

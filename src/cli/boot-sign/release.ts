@@ -11,11 +11,11 @@ import {
 import { type Architecture, channelRole, releaseTarget } from '../../signing/names.ts';
 import { storeArtifact } from '../../signing/repository/artifact-folder.ts';
 import { layoutOf } from '../../signing/repository/layout.ts';
-import { saveChange } from '../../signing/repository/metadata-folder.ts';
-import { createKeyOpener, openOnlineSigners } from '../../signing/repository/open-signers.ts';
 import { withRepositoryLock } from '../../signing/repository/repository-lock.ts';
-import { addRelease } from '../../signing/tuf/write-repository.ts';
-import { type CommandContext, createSigningCommand, printResult, type SigningOptions } from './command.ts';
+import { requireNewNumber } from '../../signing/repository/taken-numbers.ts';
+import { proposeRelease } from '../../signing/tuf/propose.ts';
+import { carryOut, printCarriedOut } from './carry-out.ts';
+import { type CommandContext, createSigningCommand, type SigningOptions } from './command.ts';
 import { openRepository } from './open-repository.ts';
 import {
   defaultTimeSeconds,
@@ -24,8 +24,8 @@ import {
   toPositiveInteger,
   toReleaseName,
 } from './options.ts';
-import { readPassphrase } from './passphrase.ts';
 import { signImage } from './sign-image.ts';
+import { keysAtHand } from './signers.ts';
 
 interface ReleaseOptions extends SigningOptions {
   readonly channel: string;
@@ -73,22 +73,27 @@ async function release(context: CommandContext, folder: string, options: Release
   const { layout } = repository;
   const kernelFile = await readFile(options.kernel);
   const initramfs = await readFile(options.initramfs);
-  const passphrase = await readPassphrase(options);
-  const keys = createKeyOpener(layout, passphrase);
-  const channel = await keys.open(channelRole(options.channel));
-  const signers = { ...(await openOnlineSigners(keys)), channel };
+  const keys = keysAtHand(layout, options);
   const epochSeconds = options.time ?? defaultTimeSeconds(context.environment, nowMs);
   const kernel = options.signKernel
-    ? await signImage(layout, { image: kernelFile, epochSeconds, passphrase })
+    ? await signImage(layout, { image: kernelFile, epochSeconds, passphrase: await keys.readPassphrase() })
     : kernelFile;
   const manifest = manifestOf(options, kernel, initramfs);
   const manifestBytes = encodeReleaseManifest(manifest);
   const listing = listingOf(manifest, manifestBytes);
   // Decided before anything is written; artifacts first, so that metadata never name what is not there.
-  const change = await addRelease({ ...repository, release: listing, signers });
-  for (const artifact of [kernel, initramfs, manifestBytes]) await storeArtifact(layout, artifact);
-  await saveChange(layout, { stored: repository.stored, change, nowMs });
-  printResult(context, options, describe(listing, manifest));
+  const proposal = proposeRelease(repository.current, listing, repository.expiry.offlineMs);
+  requireNewNumber(repository.stored, channelRole(listing.channel), listing.target);
+  const carriedOut = await carryOut(repository, {
+    proposal,
+    signer: keys.signer,
+    nowMs,
+    before: async () => {
+      for (const artifact of [kernel, initramfs, manifestBytes]) await storeArtifact(layout, artifact);
+    },
+  });
+  const result = describe(listing, manifest, carriedOut.inForce ? 'listed' : 'proposed');
+  printCarriedOut(context, options, { result, carriedOut });
 }
 
 function manifestOf(options: ReleaseOptions, kernel: Uint8Array, initramfs: Uint8Array): ReleaseManifest {
@@ -111,10 +116,10 @@ function listingOf(manifest: ReleaseManifest, bytes: Uint8Array): ReleaseListing
   return { channel, version, target, architecture, name, ...referenceOf(bytes) };
 }
 
-function describe(listing: ReleaseListing, { kernel, initramfs, handover }: ReleaseManifest) {
+function describe(listing: ReleaseListing, { kernel, initramfs, handover }: ReleaseManifest, what: string) {
   return {
     lines: [
-      `listed ${listing.target}, "${listing.name}"`,
+      `${what} ${listing.target}, "${listing.name}"`,
       `  release digest  ${listing.sha256}`,
       `  kernel          ${kernel.sha256}, ${kernel.length} bytes`,
       `  initramfs       ${initramfs.sha256}, ${initramfs.length} bytes`,

@@ -7,18 +7,18 @@ import { composeStage0, type Stage0Base, type Stage0Image } from '../../signing/
 import { type Architecture, STAGE0_ROLE, stage0Target } from '../../signing/names.ts';
 import { storeArtifact } from '../../signing/repository/artifact-folder.ts';
 import { layoutOf } from '../../signing/repository/layout.ts';
-import { saveChange } from '../../signing/repository/metadata-folder.ts';
-import { createKeyOpener, openOnlineSigners } from '../../signing/repository/open-signers.ts';
 import { withRepositoryLock } from '../../signing/repository/repository-lock.ts';
+import { requireNewNumber } from '../../signing/repository/taken-numbers.ts';
 import type { Stage0Listing } from '../../signing/tuf/listings.ts';
-import { addStage0Build } from '../../signing/tuf/write-repository.ts';
+import { proposeStage0 } from '../../signing/tuf/propose.ts';
 import { encodeAgentConfig, ON_FAILURE, type OnFailure, toServerUrl } from './agent-config.ts';
+import { type CarriedOut, carryOut, printCarriedOut } from './carry-out.ts';
 import { type CommandContext, createSigningCommand, printResult, type SigningOptions } from './command.ts';
 import { type OpenRepository, openRepository } from './open-repository.ts';
 import { defaultTimeSeconds, toArchitecture, toPositiveInteger } from './options.ts';
-import { readPassphrase } from './passphrase.ts';
 import { loadServerCa } from './server-ca.ts';
 import { signImage } from './sign-image.ts';
+import { type KeysAtHand, keysAtHand } from './signers.ts';
 import { UsageError } from './usage-error.ts';
 
 interface Stage0Options extends SigningOptions {
@@ -82,25 +82,36 @@ async function stage0(context: CommandContext, folder: string, options: Stage0Op
     printResult(context, options, describe(unsigned, 'would list (unsigned so far)'));
     return;
   }
-  const passphrase = await readPassphrase(options);
+  const keys = keysAtHand(repository.layout, options);
+  const passphrase = await keys.readPassphrase();
   const image = await signImage(repository.layout, { image: composed.image, epochSeconds, passphrase });
   const build = listingOf(composed, image, options);
-  if (!options.signOnly) await list(repository, { build, image, passphrase, nowMs });
+  const carriedOut = options.signOnly ? undefined : await list(repository, { build, image, keys, nowMs });
   if (options.save !== undefined) await writeFile(options.save, image);
-  printResult(context, options, describe(build, options.signOnly ? 'signed, not listed:' : 'listed'));
+  if (carriedOut === undefined) {
+    printResult(context, options, describe(build, 'signed, not listed:'));
+    return;
+  }
+  const result = describe(build, carriedOut.inForce ? 'listed' : 'proposed');
+  printCarriedOut(context, options, { result, carriedOut });
 }
 
 /** Decided before anything is written; the image first, so that metadata never name what is not there. */
 async function list(
   repository: OpenRepository,
-  input: { build: Stage0Listing; image: Uint8Array; passphrase: string; nowMs: number },
-): Promise<void> {
-  const { layout, stored } = repository;
-  const keys = createKeyOpener(layout, input.passphrase);
-  const signers = { ...(await openOnlineSigners(keys)), stage0: await keys.open(STAGE0_ROLE) };
-  const change = await addStage0Build({ ...repository, build: input.build, signers });
-  await storeArtifact(layout, input.image);
-  await saveChange(layout, { stored, change, nowMs: input.nowMs });
+  input: { build: Stage0Listing; image: Uint8Array; keys: KeysAtHand; nowMs: number },
+): Promise<CarriedOut> {
+  const { layout, stored, current, expiry } = repository;
+  const proposal = proposeStage0(current, input.build, expiry.offlineMs);
+  requireNewNumber(stored, STAGE0_ROLE, input.build.target);
+  return carryOut(repository, {
+    proposal,
+    signer: input.keys.signer,
+    nowMs: input.nowMs,
+    before: async () => {
+      await storeArtifact(layout, input.image);
+    },
+  });
 }
 
 async function compose(

@@ -3,9 +3,11 @@ import { join } from 'node:path';
 // A repository folder, as boot-sign keeps it (docs/releases.md):
 //
 //   repository.json        settings: how long signatures live
-//   keys/<role>.json       private keys under their passphrase, one file a role
+//   keys/<name>.json       private keys under their passphrase
 //   keys/secure-boot/      PK, KEK and db: private keys (PEM, encrypted), certificates (PEM and DER)
 //   metadata/              TUF metadata as it is served
+//   pending/<name>.json    proposals that are not signed by enough people yet
+//   .change.json           a change that is being written to metadata/: there during that time, or after a crash
 //   artifacts/<sha256>     everything that metadata names, by hash
 
 export interface RepositoryLayout {
@@ -14,6 +16,8 @@ export interface RepositoryLayout {
   readonly keys: string;
   readonly secureBoot: string;
   readonly metadata: string;
+  readonly pending: string;
+  readonly journal: string;
   readonly artifacts: string;
 }
 
@@ -24,11 +28,16 @@ export function layoutOf(folder: string): RepositoryLayout {
     keys: join(folder, 'keys'),
     secureBoot: join(folder, 'keys', 'secure-boot'),
     metadata: join(folder, 'metadata'),
+    pending: join(folder, 'pending'),
+    journal: join(folder, '.change.json'),
     artifacts: join(folder, 'artifacts'),
   };
 }
 
-export const keyFile = (layout: RepositoryLayout, role: string): string => join(layout.keys, `${role}.json`);
+export const keyFile = (layout: RepositoryLayout, name: string): string => join(layout.keys, `${name}.json`);
+
+export const pendingFile = (layout: RepositoryLayout, name: string): string =>
+  join(layout.pending, `${name}.json`);
 
 export const artifactFile = (layout: RepositoryLayout, sha256: string): string =>
   join(layout.artifacts, sha256);

@@ -1,13 +1,18 @@
-import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { writeFileDurably } from '../../core/durable-file.ts';
+import { readdir, readFile, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { asciiBytes } from '../../core/bytes.ts';
+import { syncFolder, writeFileDurably } from '../../core/durable-file.ts';
+import { isJsonObject, parseStrictJson } from '../../core/strict-json.ts';
+import { isErrno } from '../keys/key-file.ts';
+import type { MetadataFile } from '../tuf/draft.ts';
+import { type RepositoryChange, verifyChange } from '../tuf/finish-proposal.ts';
 import { rootFile } from '../tuf/root.ts';
 import { type TrustedMetadata, verifyMetadata } from '../tuf/verify-metadata.ts';
-import { type RepositoryChange, verifyChange } from '../tuf/write-repository.ts';
 import type { RepositoryLayout } from './layout.ts';
 import { RepositoryError } from './repository-error.ts';
 
 const METADATA_NAME = /^(?:[1-9][0-9]{0,15}\.)?[a-z0-9-]{1,80}\.json$/;
+const MAX_JOURNAL_BYTES = 64 * 1024 * 1024;
 
 /** The metadata of a folder as it lies there, and the root that its trust starts from. */
 export interface StoredMetadata {
@@ -15,7 +20,11 @@ export interface StoredMetadata {
   readonly trustedRoot: Uint8Array;
 }
 
-/** @throws {RepositoryError} `repository-missing` */
+/**
+ * What is in force, a change that a crash cut short included.
+ *
+ * @throws {RepositoryError} `repository-missing`
+ */
 export async function loadMetadata(layout: RepositoryLayout): Promise<StoredMetadata> {
   const names = await readdir(layout.metadata).catch((cause: unknown) => {
     throw new RepositoryError('repository-missing', `${layout.metadata} cannot be read`, { cause });
@@ -23,6 +32,7 @@ export async function loadMetadata(layout: RepositoryLayout): Promise<StoredMeta
   const files = new Map<string, Uint8Array>();
   for (const name of names.filter((name) => METADATA_NAME.test(name)).sort())
     files.set(name, await readFile(join(layout.metadata, name)));
+  for (const { name, bytes } of await readJournal(layout)) files.set(name, bytes);
   const trustedRoot = files.get(rootFile(1));
   if (trustedRoot === undefined)
     throw new RepositoryError('repository-missing', `${layout.metadata} holds no ${rootFile(1)}`);
@@ -40,8 +50,9 @@ export function trustedMetadata({ files, trustedRoot }: StoredMetadata): Trusted
 }
 
 /**
- * Judges the change as a client would, then writes it file by file in its order, each durable before the
- * next. See {@link RepositoryChange} for what a crash leaves.
+ * Judges the change as a client would, then writes it. The whole change is in the journal before any of it
+ * is in the folder: a crash before that leaves the old repository, a crash after it the new one, for whoever
+ * reads next takes the journal's word and the next change writes the rest.
  *
  * @throws {TufError} and then nothing was written
  */
@@ -53,6 +64,14 @@ export async function saveChange(
   const firstRoot = change.find(({ name }) => name === rootFile(1))?.bytes;
   const trustedRoot = stored?.trustedRoot ?? firstRoot ?? new Uint8Array();
   verifyChange({ trustedRoot, files: stored?.files ?? new Map(), change, nowMs });
+  await finishChange(layout);
+  await writeJournal(layout, change);
+  await finishChange(layout);
+}
+
+async function finishChange(layout: RepositoryLayout): Promise<void> {
+  const change = await readJournal(layout);
+  if (change.length === 0) return;
   for (const { name, bytes } of change)
     await writeFileDurably({
       path: join(layout.metadata, name),
@@ -60,4 +79,24 @@ export async function saveChange(
       mode: 0o644,
       replace: true,
     });
+  await unlink(layout.journal);
+  await syncFolder(dirname(layout.journal));
+}
+
+async function writeJournal({ journal }: RepositoryLayout, change: RepositoryChange): Promise<void> {
+  const files = Object.fromEntries(change.map(({ name, bytes }) => [name, Buffer.from(bytes).toString()]));
+  await writeFileDurably({ path: journal, contents: asciiBytes(JSON.stringify(files)), replace: true });
+}
+
+async function readJournal({ journal }: RepositoryLayout): Promise<readonly MetadataFile[]> {
+  const bytes = await readFile(journal).catch((error: unknown) => {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  });
+  if (bytes === undefined) return [];
+  const document = parseStrictJson(bytes, { maxBytes: MAX_JOURNAL_BYTES, maxDepth: 2 });
+  return Object.entries(isJsonObject(document) ? document : {}).map(([name, text]) => ({
+    name,
+    bytes: asciiBytes(String(text)),
+  }));
 }

@@ -6,6 +6,9 @@ export type RepositoryErrorCode =
   | 'repository-busy'
   | 'repository-settings-invalid'
   /** A file that metadata names is not there or is not what they say. */
-  | 'artifact-damaged';
+  | 'artifact-damaged'
+  | 'pending-missing'
+  /** A version or build number that was given to something before, even if that was withdrawn. */
+  | 'number-taken';
 
 export class RepositoryError extends CodedError<RepositoryErrorCode> {}

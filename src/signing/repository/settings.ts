@@ -3,9 +3,14 @@ import { asciiBytes } from '../../core/bytes.ts';
 import { writeFileDurably } from '../../core/durable-file.ts';
 import { messageOf } from '../../core/errors.ts';
 import { isJsonObject, parseStrictJson } from '../../core/strict-json.ts';
-import type { Expiry } from '../tuf/write-repository.ts';
 import type { RepositoryLayout } from './layout.ts';
 import { RepositoryError } from './repository-error.ts';
+
+/** When new metadata expires: roles signed at a ceremony live long, snapshot and timestamp briefly. */
+export interface Expiry {
+  readonly offlineMs: number;
+  readonly onlineMs: number;
+}
 
 /** How long what is signed from now on is good for. */
 export interface RepositorySettings {

@@ -20,6 +20,14 @@ export type TufErrorCode =
   /** A role lists what it was not delegated, or is delegated something other than the protocol says. */
   | 'tuf-delegation-invalid'
   /** A target's name and its custom field do not agree, or break their schema. */
-  | 'tuf-target-invalid';
+  | 'tuf-target-invalid'
+  /** Not a proposal, or not the same one. */
+  | 'tuf-proposal-invalid'
+  /** The repository has moved on since it was proposed. */
+  | 'tuf-proposal-outdated'
+  /** A signer answered with something that is not its key's signature. */
+  | 'tuf-signature-invalid'
+  /** A key in a role where it may not be, or keys that those who must verify cannot. */
+  | 'tuf-keys-refused';
 
 export class TufError extends CodedError<TufErrorCode> {}

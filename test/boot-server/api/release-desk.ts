@@ -11,15 +11,15 @@ import type { TufKey } from '../../../src/signing/public-key.ts';
 import type { Signer } from '../../../src/signing/signer.ts';
 import type { Stage0Listing } from '../../../src/signing/tuf/listings.ts';
 import { type TrustedMetadata, verifyMetadata } from '../../../src/signing/tuf/verify-metadata.ts';
+import { buildTinyPe } from '../../signing/efi/tiny-pe.ts';
+import { type Flippable, signDocument, testSigner } from '../../signing/tuf/tuf-fixture.ts';
 import {
   addRelease,
   addStage0Build,
   createRepository,
   type Expiry,
   type RepositoryChange,
-} from '../../../src/signing/tuf/write-repository.ts';
-import { buildTinyPe } from '../../signing/efi/tiny-pe.ts';
-import { type Flippable, signDocument, testSigner } from '../../signing/tuf/tuf-fixture.ts';
+} from '../../signing/tuf/write-with-keys.ts';
 
 export const CHANNEL = 'demo';
 export const OTHER_CHANNEL = 'pi-stable';

@@ -11,8 +11,8 @@ import { encodeReleaseManifest } from '../../../src/signing/manifest.ts';
 import { publicKeyOf } from '../../../src/signing/public-key.ts';
 import { parseEnvelope } from '../../../src/signing/tuf/envelope.ts';
 import { verifyMetadata } from '../../../src/signing/tuf/verify-metadata.ts';
-import { addRelease, createRepository } from '../../../src/signing/tuf/write-repository.ts';
 import { GRANT_KEY, listingOf, MANIFEST, SIGNERS, signDocument, TestRepository } from './tuf-fixture.ts';
+import { addRelease, createRepository } from './write-with-keys.ts';
 
 const hasTool = (name: string): boolean => spawnSync(name, ['--version']).error === undefined;
 const hasOpenssl = spawnSync('openssl', ['version']).error === undefined;

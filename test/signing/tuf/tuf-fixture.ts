@@ -10,12 +10,7 @@ import {
 import { releaseTarget, stage0Target } from '../../../src/signing/names.ts';
 import { createKeySigner, type Signer } from '../../../src/signing/signer.ts';
 import { verifyMetadata } from '../../../src/signing/tuf/verify-metadata.ts';
-import {
-  addRelease,
-  addStage0Build,
-  createRepository,
-  type RepositoryChange,
-} from '../../../src/signing/tuf/write-repository.ts';
+import { addRelease, addStage0Build, createRepository, type RepositoryChange } from './write-with-keys.ts';
 
 export const NOW_MS = Date.parse('2026-11-21T00:00:00Z');
 export const DAY_MS = 86_400_000;

@@ -1,0 +1,71 @@
+import { CodedError } from '../../core/errors.ts';
+import type { JsonObject } from '../../core/strict-json.ts';
+import { saveChange } from '../../signing/repository/metadata-folder.ts';
+import { removePending, savePending, type WhenPending } from '../../signing/repository/pending-folder.ts';
+import type { RoleSigner } from '../../signing/role-signer.ts';
+import type { MissingSignatures } from '../../signing/tuf/authority.ts';
+import { describeMissing, finishProposal } from '../../signing/tuf/finish-proposal.ts';
+import { authoritiesOf, missingIn, type Proposal, signProposal } from '../../signing/tuf/proposal.ts';
+import { type CommandContext, type CommandResult, type OutputOptions, printResult } from './command.ts';
+import type { OpenRepository } from './open-repository.ts';
+
+/** What was asked for is settled and not in force: other people have to sign it. Not a failure. */
+export class SignaturesMissing extends CodedError<'signatures-missing'> {}
+
+export interface CarriedOut {
+  readonly inForce: boolean;
+  /** Where the proposal waits when it is not. */
+  readonly file?: string;
+  readonly missing: readonly MissingSignatures[];
+}
+
+/**
+ * Signs a proposal with the keys at hand, and puts it into force when that is enough; else it waits in the
+ * folder for others. `before` runs when all has been decided and nothing is written yet.
+ */
+export async function carryOut(
+  repository: OpenRepository,
+  input: {
+    proposal: Proposal;
+    signer: RoleSigner;
+    nowMs: number;
+    whenPending?: WhenPending;
+    before?: () => Promise<void>;
+  },
+): Promise<CarriedOut> {
+  const { layout, stored, current, expiry } = repository;
+  const known = authoritiesOf(input.proposal, current);
+  const proposal = await signProposal(input.proposal, known, input.signer);
+  const missing = missingIn(proposal, known);
+  if (missing.length > 0) {
+    await input.before?.();
+    const file = await savePending(layout, proposal, input.whenPending ?? 'refuse');
+    return { inForce: false, file, missing };
+  }
+  const online = { signer: input.signer, onlineExpiresMs: expiry.onlineMs };
+  const change = await finishProposal({ current, proposal, ...online });
+  await input.before?.();
+  await saveChange(layout, { stored, change, nowMs: input.nowMs });
+  await removePending(layout, proposal.name);
+  return { inForce: true, missing };
+}
+
+/** Prints the result; a result that waits for signatures ends in {@link SignaturesMissing}. */
+export function printCarriedOut(
+  context: CommandContext,
+  options: OutputOptions,
+  { result, carriedOut }: { result: CommandResult; carriedOut: CarriedOut },
+): void {
+  const { inForce, file, missing } = carriedOut;
+  const json: JsonObject = { ...result.json, inForce };
+  if (file !== undefined) json.pending = file;
+  if (!inForce) json.missing = missing.map(({ keyIds, ...rest }) => ({ ...rest, keyIds: [...keyIds] }));
+  const waiting = missing.map((one) => `  ${describeMissing(one)}`);
+  const lines = inForce ? result.lines : [...result.lines, `not in force yet: ${file}`, ...waiting];
+  printResult(context, options, { lines, json });
+  if (inForce) return;
+  throw new SignaturesMissing(
+    'signatures-missing',
+    `${file} waits for signatures: "boot-sign sign" makes them, "boot-sign merge" takes them in`,
+  );
+}

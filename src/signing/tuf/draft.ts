@@ -1,0 +1,93 @@
+import { Metadata, MetadataKind, Signature } from '@tufjs/models';
+import { asciiBytes } from '../../core/bytes.ts';
+import type { JsonObject } from '../../core/strict-json.ts';
+import type { RoleSignature } from '../role-signer.ts';
+import { type MetadataType, parseEnvelope } from './envelope.ts';
+import { MAX_METADATA_BYTES } from './limits.ts';
+
+/** A metadata file that is being signed: what it says is settled, who signs it is not. */
+export interface Draft {
+  readonly role: string;
+  readonly version: number;
+  readonly signed: JsonObject;
+  /** What the signatures are over. */
+  readonly canonical: Uint8Array;
+  /** Hex by key id. */
+  readonly signatures: ReadonlyMap<string, string>;
+}
+
+/** One metadata file to write. */
+export interface MetadataFile {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+const KINDS = {
+  root: MetadataKind.Root,
+  timestamp: MetadataKind.Timestamp,
+  snapshot: MetadataKind.Snapshot,
+  targets: MetadataKind.Targets,
+} as const;
+
+/** @param signed as `compose.ts` writes it */
+export function createDraft(role: string, signed: JsonObject): Draft {
+  return parseDraft(role, encode(role, { signed, signatures: [] }));
+}
+
+/** @throws {TufError} */
+export function parseDraft(role: string, bytes: Uint8Array): Draft {
+  const { version, signed, canonical, signatures } = parseEnvelope({
+    role,
+    type: typeOf(role),
+    bytes,
+    maxBytes: maxBytesOf(role),
+  });
+  return { role, version, signed, canonical, signatures };
+}
+
+export function withSignatures(draft: Draft, signatures: readonly RoleSignature[]): Draft {
+  const all = new Map(draft.signatures);
+  for (const { keyId, signature } of signatures) all.set(keyId, signature);
+  return { ...draft, signatures: all };
+}
+
+/** As it is served, once enough have signed it. */
+export function encodeDraft({ role, signed, signatures }: Draft): Uint8Array {
+  return encode(role, { signed, signatures: [...signatures].map(([keyid, sig]) => ({ keyid, sig })) });
+}
+
+export function typeOf(role: string): MetadataType {
+  return role === 'root' || role === 'timestamp' || role === 'snapshot' ? role : 'targets';
+}
+
+/**
+ * `@tufjs/models` reads what is to be signed and writes the file, so that its shape is what other TUF
+ * implementations mean by it; our own strict reader then judges the result.
+ */
+function encode(
+  role: string,
+  { signed, signatures }: { signed: JsonObject; signatures: readonly { keyid: string; sig: string }[] },
+): Uint8Array {
+  const metadata = readModel(typeOf(role), { signed, signatures: [] });
+  for (const { keyid, sig } of signatures) metadata.signatures[keyid] = new Signature({ keyID: keyid, sig });
+  return asciiBytes(`${JSON.stringify(metadata.toJSON(), null, 1)}\n`);
+}
+
+/** One call by kind: the models overload `fromJSON` and do not take a union. */
+function readModel(type: MetadataType, data: JsonObject) {
+  switch (type) {
+    case 'root':
+      return Metadata.fromJSON(KINDS.root, data);
+    case 'timestamp':
+      return Metadata.fromJSON(KINDS.timestamp, data);
+    case 'snapshot':
+      return Metadata.fromJSON(KINDS.snapshot, data);
+    case 'targets':
+      return Metadata.fromJSON(KINDS.targets, data);
+  }
+}
+
+function maxBytesOf(role: string): number {
+  const limits: Readonly<Record<string, number>> = MAX_METADATA_BYTES;
+  return Object.hasOwn(limits, role) ? (limits[role] ?? 0) : MAX_METADATA_BYTES.delegated;
+}

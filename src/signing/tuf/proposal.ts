@@ -1,0 +1,183 @@
+import { asciiBytes, bytesEqual } from '../../core/bytes.ts';
+import { messageOf } from '../../core/errors.ts';
+import { isJsonObject, type JsonObject, type JsonValue, parseStrictJson } from '../../core/strict-json.ts';
+import { verifySignature } from '../public-key.ts';
+import type { RoleSignature, RoleSigner } from '../role-signer.ts';
+import { type Authorities, keyOf, type MissingSignatures, missingSignatures } from './authority.ts';
+import { createDraft, type Draft, encodeDraft, parseDraft, withSignatures } from './draft.ts';
+import { TufError } from './errors.ts';
+import { MAX_METADATA_BYTES, MAX_SIGNATURES } from './limits.ts';
+import { parseRoot } from './root.ts';
+import { parseTargets } from './targets.ts';
+import type { TrustedMetadata } from './verify-metadata.ts';
+
+/**
+ * Files that come into force together, and that people sign until each has its threshold: alone on one
+ * machine, or by passing the proposal around as a file. Snapshot and timestamp are not among them: they are
+ * made when it comes into force (finish-proposal.ts).
+ */
+export interface Proposal {
+  /** Names the file it is kept in, such as `channel-demo-2`. */
+  readonly name: string;
+  readonly drafts: readonly Draft[];
+  /**
+   * Root, targets and what the drafts replace, as they were in force when it was proposed: so that whoever
+   * signs far from the repository sees what changes, and who may sign. Empty for a new repository.
+   */
+  readonly base: readonly Draft[];
+}
+
+const FORMAT = 'bootward-proposal-v1';
+const NAME = /^[a-z0-9][a-z0-9-]{0,79}$/;
+const MAX_DRAFTS = 64;
+const MAX_BYTES = 4 * MAX_METADATA_BYTES.delegated;
+
+export function createProposal(
+  current: TrustedMetadata | undefined,
+  files: readonly { role: string; signed: Draft['signed'] }[],
+): Proposal {
+  const drafts = files.map(({ role, signed }) => createDraft(role, signed));
+  const [first] = drafts;
+  if (first === undefined) return refuse('it changes nothing');
+  return { name: `${first.role}-${first.version}`, drafts, base: baseOf(current, drafts) };
+}
+
+function baseOf(current: TrustedMetadata | undefined, drafts: readonly Draft[]): readonly Draft[] {
+  if (current === undefined) return [];
+  const replaced = current.delegated
+    .map(({ metadata }) => metadata)
+    .filter(({ role }) => drafts.some((draft) => draft.role === role));
+  return [current.root, current.targets, ...replaced].map(
+    ({ role, version, signed, canonical, signatures }) => ({ role, version, signed, canonical, signatures }),
+  );
+}
+
+/** Who may sign, as the proposal's own base says: for whoever has the proposal and nothing else. */
+export function authoritiesInBase({ drafts, base }: Proposal): Authorities {
+  const [root, targets] = ['root', 'targets'].map((role) => base.find((draft) => draft.role === role));
+  return {
+    root: root && parseRoot(encodeDraft(root)),
+    targets: targets && parseTargets(encodeDraft(targets)),
+    drafts,
+  };
+}
+
+/** Who may sign, as the metadata in force say and the proposal itself. */
+export function authoritiesOf(
+  { drafts }: Proposal,
+  current: Pick<TrustedMetadata, 'root' | 'targets'> | undefined,
+): Authorities {
+  return { root: current?.root, targets: current?.targets, drafts };
+}
+
+export function missingIn(proposal: Proposal, known: Authorities): readonly MissingSignatures[] {
+  return proposal.drafts.flatMap((draft) => missingSignatures(draft, known));
+}
+
+/**
+ * Has every file signed by whatever keys the signer has. A signature that does not verify is an error, not a
+ * signature: whoever made it is broken or lies.
+ */
+export async function signProposal(
+  proposal: Proposal,
+  known: Authorities,
+  signer: RoleSigner,
+): Promise<Proposal> {
+  const drafts: Draft[] = [];
+  for (const draft of proposal.drafts) drafts.push(await signDraft(draft, known, signer));
+  return { ...proposal, drafts };
+}
+
+/** @throws {TufError} `tuf-signature-invalid` */
+export async function signDraft(draft: Draft, known: Authorities, signer: RoleSigner): Promise<Draft> {
+  const keyIds = [...new Set(missingSignatures(draft, known).flatMap((missing) => missing.keyIds))];
+  if (keyIds.length === 0) return draft;
+  const signatures = await signer.sign({ role: draft.role, keyIds, canonical: draft.canonical });
+  for (const signature of signatures) requireGood(draft, known, signature);
+  return withSignatures(draft, signatures);
+}
+
+/**
+ * The same proposal with the signatures of both. Signatures that do not verify, or by keys that may not
+ * sign, are left out.
+ *
+ * @throws {TufError} `tuf-proposal-invalid` when the two say different things
+ */
+export function mergeProposals(one: Proposal, other: Proposal, known: Authorities): Proposal {
+  if (one.drafts.length !== other.drafts.length) refuseMerge(one);
+  const drafts = one.drafts.map((draft) => {
+    const twin = other.drafts.find(({ role }) => role === draft.role);
+    if (twin === undefined || !bytesEqual(twin.canonical, draft.canonical)) return refuseMerge(one);
+    const good = [...twin.signatures]
+      .map(([keyId, signature]): RoleSignature => ({ keyId, signature }))
+      .filter((signature) => isGood(draft, known, signature));
+    return withSignatures(draft, good);
+  });
+  return { ...one, drafts };
+}
+
+export function encodeProposal({ name, drafts, base }: Proposal): Uint8Array {
+  const document = { format: FORMAT, name, files: drafts.map(toJson), base: base.map(toJson) };
+  return asciiBytes(`${JSON.stringify(document, null, 1)}\n`);
+}
+
+function toJson(draft: Draft): JsonObject {
+  const metadata = JSON.parse(Buffer.from(encodeDraft(draft)).toString()) as JsonObject;
+  return { role: draft.role, metadata };
+}
+
+/** @throws {TufError} `tuf-proposal-invalid` */
+export function parseProposal(bytes: Uint8Array): Proposal {
+  const document = parseDocument(bytes);
+  if (!isJsonObject(document) || document.format !== FORMAT) return refuse(`"format" is not ${FORMAT}`);
+  const { name, files, base } = document;
+  if (typeof name !== 'string' || !NAME.test(name)) return refuse('"name" is not a name');
+  const drafts = parseFiles(files, 'files');
+  if (drafts.length === 0) return refuse('"files" is empty');
+  return { name, drafts, base: parseFiles(base, 'base') };
+}
+
+function parseFiles(files: JsonValue | undefined, member: string): readonly Draft[] {
+  if (!Array.isArray(files) || files.length > MAX_DRAFTS)
+    return refuse(`"${member}" is not a list of at most ${MAX_DRAFTS}`);
+  const drafts = files.map(parseFile);
+  if (new Set(drafts.map(({ role }) => role)).size !== drafts.length)
+    return refuse(`"${member}" has a role twice`);
+  return drafts;
+}
+
+function parseFile(file: JsonValue): Draft {
+  if (!isJsonObject(file) || typeof file.role !== 'string') return refuse('a file has no "role"');
+  if (['snapshot', 'timestamp'].includes(file.role)) refuse(`${file.role} is never proposed`);
+  return parseDraft(file.role, asciiBytes(JSON.stringify(file.metadata)));
+}
+
+function parseDocument(bytes: Uint8Array): JsonValue {
+  try {
+    return parseStrictJson(bytes, { maxBytes: MAX_BYTES, maxDepth: 16 });
+  } catch (cause) {
+    return refuse(messageOf(cause));
+  }
+}
+
+function requireGood(draft: Draft, known: Authorities, signature: RoleSignature): void {
+  if (isGood(draft, known, signature)) return;
+  throw new TufError(
+    'tuf-signature-invalid',
+    `${draft.role} version ${draft.version}: what came as the signature of key ${signature.keyId} is none`,
+  );
+}
+
+function isGood(draft: Draft, known: Authorities, { keyId, signature }: RoleSignature): boolean {
+  if (draft.signatures.size >= MAX_SIGNATURES) return false;
+  const key = keyOf(draft, known, keyId);
+  return key !== undefined && verifySignature(key, draft.canonical, signature);
+}
+
+function refuseMerge({ name }: Proposal): never {
+  return refuse(`the other file does not say the same as ${name}: nothing was merged`);
+}
+
+function refuse(message: string): never {
+  throw new TufError('tuf-proposal-invalid', `proposal: ${message}`);
+}
