@@ -27,15 +27,27 @@ export interface CommandResult {
 
 /** A command on a repository folder: `boot-sign NAME [DIR]`. */
 export function createFolderCommand(name: string, description: string): Command {
-  return new Command(name)
-    .description(description)
-    .argument('[DIR]', 'the repository folder', '.')
-    .addOption(new Option('-o, --output <form>', 'what to print').choices(['text', 'json']).default('text'));
+  return createCommand(name, description).argument('[DIR]', 'the repository folder', '.');
 }
 
 /** The same for a command that signs, and so needs the passphrase. */
 export function createSigningCommand(name: string, description: string): Command {
-  return createFolderCommand(name, description)
+  return withPassphrase(createFolderCommand(name, description));
+}
+
+/** A command that signs and needs a file instead of a repository: `boot-sign NAME FILE`. */
+export function createFileSigningCommand(name: string, description: string, file: string): Command {
+  return withPassphrase(createCommand(name, description).argument('<FILE>', file));
+}
+
+function createCommand(name: string, description: string): Command {
+  return new Command(name)
+    .description(description)
+    .addOption(new Option('-o, --output <form>', 'what to print').choices(['text', 'json']).default('text'));
+}
+
+function withPassphrase(command: Command): Command {
+  return command
     .option('--passphrase-file <FILE>', 'read the passphrase from the first line of this file')
     .option('--passphrase-fd <N>', 'read it from this open descriptor instead', toDescriptor);
 }

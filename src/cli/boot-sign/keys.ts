@@ -1,7 +1,10 @@
 import { X509Certificate } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
-import type { Command } from 'commander';
-import { loadKeyFile } from '../../signing/keys/key-file.ts';
+import { type Command, Option } from 'commander';
+import { writeFileDurably } from '../../core/durable-file.ts';
+import { DEFAULT_SCRYPT_LOG_N } from '../../signing/keys/encrypted-key.ts';
+import { createKeyFile, loadKeyFile } from '../../signing/keys/key-file.ts';
+import { SCHEMES, type Scheme } from '../../signing/public-key.ts';
 import {
   keyFile,
   layoutOf,
@@ -9,14 +12,60 @@ import {
   secureBootFiles,
 } from '../../signing/repository/layout.ts';
 import { loadSettings } from '../../signing/repository/settings.ts';
-import { type CommandContext, createFolderCommand, type OutputOptions, printResult } from './command.ts';
+import {
+  type CommandContext,
+  createFileSigningCommand,
+  createFolderCommand,
+  type OutputOptions,
+  printResult,
+  type SigningOptions,
+} from './command.ts';
+import { toPositiveInteger } from './options.ts';
+import { readNewPassphrase } from './passphrase.ts';
 import { SECURE_BOOT_KEYS } from './secure-boot-keys.ts';
+import { UsageError } from './usage-error.ts';
 
 export function createKeysCommand(context: CommandContext): Command {
   return createFolderCommand(
     'keys',
     'list the keys of a repository: public halves, no passphrase needed',
   ).action((folder: string, options: OutputOptions) => keys(context, folder, options));
+}
+
+interface NewKeyOptions extends SigningOptions {
+  readonly scheme: Scheme;
+  readonly keyCost: number;
+}
+
+/** A key of one's own: for a person who signs elsewhere, or one more for the folder. */
+export function createNewKeyCommand(context: CommandContext): Command {
+  return createFileSigningCommand(
+    'new-key',
+    'make a private key file, and its public half beside it',
+    'the private key: NAME.json; the public half is NAME.pub.json',
+  )
+    .addOption(new Option('--scheme <NAME>', 'what it signs with').choices(SCHEMES).default('ed25519'))
+    .option(
+      '--key-cost <N>',
+      'how hard its passphrase is to guess: log2 of scrypt N',
+      toPositiveInteger,
+      DEFAULT_SCRYPT_LOG_N,
+    )
+    .action((file: string, options: NewKeyOptions) => newKey(context, file, options));
+}
+
+async function newKey(context: CommandContext, file: string, options: NewKeyOptions): Promise<void> {
+  if (!file.endsWith('.json')) throw new UsageError('the name of a key file ends in .json');
+  const passphrase = await readNewPassphrase(options);
+  const { scheme, keyCost } = options;
+  const { key, keyId } = await createKeyFile({ path: file, passphrase, scheme, logN: keyCost });
+  const publicFile = file.replace(/\.json$/, '.pub.json');
+  const contents = `${JSON.stringify(key, null, 2)}\n`;
+  await writeFileDurably({ path: publicFile, contents, mode: 0o644, replace: true });
+  printResult(context, options, {
+    lines: [`${file}: ${scheme}, key id ${keyId}`, `${publicFile}: its public half`],
+    json: { keyId, scheme, file, publicFile },
+  });
 }
 
 async function keys(context: CommandContext, folder: string, options: OutputOptions): Promise<void> {
@@ -26,8 +75,8 @@ async function keys(context: CommandContext, folder: string, options: OutputOpti
   const certificates = await listCertificates(layout);
   printResult(context, options, {
     lines: [
-      ...metadataKeys.map(
-        ({ role, keyId, public: key }) => `${role.padEnd(24)} key id ${keyId} ed25519 ${key}`,
+      ...metadataKeys.map(({ role, keyId, scheme, public: key }) =>
+        `${role.padEnd(24)} key id ${keyId} ${scheme} ${key.includes('\n') ? '' : key}`.trimEnd(),
       ),
       ...certificates.map(
         ({ name, sha256, notAfter }) => `${name.padEnd(24)} certificate SHA-256 ${sha256} until ${notAfter}`,
@@ -43,7 +92,7 @@ async function listMetadataKeys(layout: RepositoryLayout) {
     files.map(async (name) => {
       const role = name.replace(/\.json$/, '');
       const { keyId, key } = await loadKeyFile(keyFile(layout, role));
-      return { role, keyId, public: key.keyval.public };
+      return { role, keyId, scheme: key.scheme, public: key.keyval.public };
     }),
   );
 }

@@ -17,6 +17,8 @@ export class DoorError extends CodedError<'door-unreachable' | 'door-refused'> {
 export interface OperatorDoor {
   hasArtifact(sha256: string): Promise<boolean>;
   putArtifact(reference: ArtifactReference, contents: ReadStream): Promise<void>;
+  /** As `GET /admin/v1/nodes` answers. */
+  listNodes(): Promise<readonly JsonObject[]>;
   /** Puts a whole repository in force; answers the versions that are now served. */
   postMetadata(files: ReadonlyMap<string, Uint8Array>): Promise<JsonObject>;
 }
@@ -31,6 +33,13 @@ export function createOperatorDoor(socketPath: string): OperatorDoor {
       if (answer.status === 404) return false;
       requireSuccess(answer);
       return true;
+    },
+
+    async listNodes() {
+      const answer = await callDoor({ method: 'GET', path: '/admin/v1/nodes' });
+      requireSuccess(answer);
+      const { nodes } = parseObject(answer.body);
+      return Array.isArray(nodes) ? nodes.filter(isJsonObject) : [];
     },
 
     async putArtifact({ sha256, length }, contents) {

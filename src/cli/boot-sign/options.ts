@@ -38,6 +38,18 @@ export function toChannels(text: string, before: readonly string[] = []): readon
   return [...before, toChannel(text)];
 }
 
+/** For an option that may be given more than once. */
+export function toFiles(path: string, before: readonly string[] = []): readonly string[] {
+  return [...before, path];
+}
+
+/** Enough of an id that it hardly means two keys. */
+export function toKeyId(text: string): string {
+  if (!/^[0-9a-f]{8,64}$/.test(text))
+    throw new InvalidArgumentError('It is a key id: 64 hex digits, or the first 8 or more of them.');
+  return text;
+}
+
 export function toReleaseName(text: string): string {
   if (!isReleaseName(text)) throw new InvalidArgumentError('It is 1 to 128 printable ASCII characters.');
   return text;

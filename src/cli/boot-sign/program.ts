@@ -1,14 +1,19 @@
 import { Command, CommanderError } from 'commander';
 import { systemClock } from '../../core/clock.ts';
+import { createChannelCommand } from './channel.ts';
 import type { CommandContext } from './command.ts';
 import { createInitCommand } from './init.ts';
-import { createKeysCommand } from './keys.ts';
+import { createKeysCommand, createNewKeyCommand } from './keys.ts';
 import { describeFailure, EXIT } from './outcome.ts';
+import { createMergeCommand, createPendingCommand } from './pending.ts';
 import { createPublishCommand } from './publish.ts';
 import { createRefreshCommand } from './refresh.ts';
 import { createReleaseCommand } from './release.ts';
+import { createRootCommand } from './root.ts';
+import { createSignCommand } from './sign.ts';
 import { createStage0Command } from './stage0.ts';
 import { createVerifyCommand } from './verify.ts';
+import { createWithdrawCommand } from './withdraw.ts';
 
 const DEFAULT_CONTEXT: CommandContext = {
   stdout: process.stdout,
@@ -38,19 +43,29 @@ function createProgram(context: CommandContext): Command {
   for (const create of [
     createInitCommand,
     createKeysCommand,
+    createNewKeyCommand,
+    createRootCommand,
+    createChannelCommand,
     createStage0Command,
     createReleaseCommand,
+    createWithdrawCommand,
+    createSignCommand,
+    createPendingCommand,
+    createMergeCommand,
     createPublishCommand,
     createRefreshCommand,
     createVerifyCommand,
   ])
     program.addCommand(create(context));
-  for (const command of [program, ...program.commands])
-    command.exitOverride().configureOutput({
-      writeOut: (text) => context.stdout.write(text),
-      writeErr: (text) => context.stderr.write(text),
-    });
-  return program;
+  return withContext(program, context);
+}
+
+function withContext(command: Command, context: CommandContext): Command {
+  for (const child of command.commands) withContext(child, context);
+  return command.exitOverride().configureOutput({
+    writeOut: (text) => context.stdout.write(text),
+    writeErr: (text) => context.stderr.write(text),
+  });
 }
 
 function report(context: CommandContext, error: unknown, args: readonly string[]): number {

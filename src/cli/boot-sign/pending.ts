@@ -1,0 +1,104 @@
+import { Command } from 'commander';
+import { layoutOf } from '../../signing/repository/layout.ts';
+import {
+  listPending,
+  loadPending,
+  loadProposal,
+  removePending,
+} from '../../signing/repository/pending-folder.ts';
+import { withRepositoryLock } from '../../signing/repository/repository-lock.ts';
+import { describeProposal } from '../../signing/tuf/describe-proposal.ts';
+import { describeMissing } from '../../signing/tuf/finish-proposal.ts';
+import { authoritiesOf, mergeProposals, missingIn } from '../../signing/tuf/proposal.ts';
+import { carryOut, printCarriedOut } from './carry-out.ts';
+import {
+  type CommandContext,
+  createFolderCommand,
+  createSigningCommand,
+  type OutputOptions,
+  printResult,
+  type SigningOptions,
+} from './command.ts';
+import { type OpenRepository, openRepository } from './open-repository.ts';
+import { toFiles } from './options.ts';
+import { keysAtHand } from './signers.ts';
+
+interface MergeOptions extends SigningOptions {
+  readonly from?: readonly string[];
+  readonly name: string;
+}
+
+/** What waits for signatures: show it, take signatures in, give it up. */
+export function createPendingCommand(context: CommandContext): Command {
+  return new Command('pending')
+    .description('proposals that wait for signatures')
+    .addCommand(
+      createFolderCommand('list', 'what waits, what it changes, and who has to sign').action(
+        (folder: string, options: OutputOptions) => list(context, folder, options),
+      ),
+    )
+    .addCommand(
+      createFolderCommand('drop', 'give a proposal up; nothing that is in force changes')
+        .requiredOption('--name <NAME>', 'as `list` shows it')
+        .action((folder: string, options: OutputOptions & { name: string }) =>
+          withRepositoryLock(layoutOf(folder), () => drop(context, folder, options)),
+        ),
+    );
+}
+
+export function createMergeCommand(context: CommandContext): Command {
+  return createSigningCommand(
+    'merge',
+    'take in what others signed; with enough signatures the proposal comes into force',
+  )
+    .requiredOption('--name <NAME>', 'the proposal, as `pending list` shows it')
+    .option('--from <FILE>', 'a copy with signatures; more than once for several', toFiles)
+    .action((folder: string, options: MergeOptions) =>
+      withRepositoryLock(layoutOf(folder), () => merge(context, folder, options)),
+    );
+}
+
+async function list(context: CommandContext, folder: string, options: OutputOptions): Promise<void> {
+  const repository = await openRepository(folder, context.clock.nowMs());
+  const names = await listPending(repository.layout);
+  const pending = await Promise.all(names.map((name) => describePending(repository, name)));
+  printResult(context, options, {
+    lines: pending.length === 0 ? ['nothing waits'] : pending.flatMap(({ lines }) => lines),
+    json: { pending: pending.map(({ json }) => json) },
+  });
+}
+
+async function describePending({ layout, current }: OpenRepository, name: string) {
+  const proposal = await loadPending(layout, name);
+  const missing = missingIn(proposal, authoritiesOf(proposal, current)).map(describeMissing);
+  const changes = [...describeProposal(proposal)];
+  return {
+    lines: [name, ...changes.map((line) => `  ${line}`), ...missing.map((line) => `  ${line}`)],
+    json: { name, changes, missing },
+  };
+}
+
+async function merge(context: CommandContext, folder: string, options: MergeOptions): Promise<void> {
+  const nowMs = context.clock.nowMs();
+  const repository = await openRepository(folder, nowMs);
+  const { layout, current } = repository;
+  let proposal = await loadPending(layout, options.name);
+  for (const file of options.from ?? [])
+    proposal = mergeProposals(proposal, await loadProposal(file), authoritiesOf(proposal, current));
+  const { signer } = keysAtHand(layout, options);
+  const carriedOut = await carryOut(repository, { proposal, signer, nowMs, whenPending: 'replace' });
+  const changes = [...describeProposal(proposal)];
+  const lines = [carriedOut.inForce ? 'in force:' : 'merged:', ...changes];
+  printCarriedOut(context, options, { result: { lines, json: { changes } }, carriedOut });
+}
+
+async function drop(
+  context: CommandContext,
+  folder: string,
+  options: OutputOptions & { name: string },
+): Promise<void> {
+  const layout = layoutOf(folder);
+  const { name } = await loadPending(layout, options.name);
+  await removePending(layout, name);
+  printResult(context, options, { lines: [`${name} is given up`], json: { dropped: name } });
+}

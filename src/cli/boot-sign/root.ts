@@ -1,0 +1,158 @@
+import { readFile } from 'node:fs/promises';
+import { Command } from 'commander';
+import { keyIdOf } from '../../signing/public-key.ts';
+import { layoutOf } from '../../signing/repository/layout.ts';
+import { loadMetadata, trustedMetadata } from '../../signing/repository/metadata-folder.ts';
+import {
+  addGrantKey,
+  addKey,
+  removeGrantKey,
+  removeKey,
+  replaceKey,
+  setThreshold,
+} from '../../signing/tuf/edit-trust.ts';
+import type { Trust } from '../../signing/tuf/propose.ts';
+import { trustOf } from '../../signing/tuf/propose.ts';
+import { verifyRootChain } from '../../signing/tuf/root.ts';
+import { type ChangeOptions, changeTrust } from './change-trust.ts';
+import {
+  type CommandContext,
+  createFolderCommand,
+  createSigningCommand,
+  type OutputOptions,
+  printResult,
+} from './command.ts';
+import { loadGrantKeys } from './grant-keys.ts';
+import { toKeyId, toPositiveInteger } from './options.ts';
+import { loadPublicKey } from './public-keys.ts';
+
+interface KeyOptions extends ChangeOptions {
+  readonly role: string;
+  readonly key: string;
+  readonly keyId: string;
+  readonly threshold?: number;
+}
+
+export function createRootCommand(context: CommandContext): Command {
+  const root = new Command('root').description('who may sign what: keys, thresholds, grant keys');
+  const change = (name: string, description: string) =>
+    createSigningCommand(name, description).option('--dry-run', 'say what would change; sign nothing');
+  root.addCommand(
+    createFolderCommand('show', 'every role, its keys and its threshold').action(
+      (folder: string, options: OutputOptions) => show(context, folder, options),
+    ),
+  );
+  root.addCommand(
+    createFolderCommand('verify', 'follow the chain of roots, each signed by the one before and by its own')
+      .option('--root <FILE>', 'root metadata that you trust; 1.root.json of the folder unless told')
+      .action((folder: string, options: OutputOptions & { root?: string }) =>
+        verify(context, folder, options),
+      ),
+  );
+  root.addCommand(
+    change('add-key', 'let one more key sign for a role')
+      .requiredOption('--role <NAME>', 'root, targets, snapshot, timestamp, stage0, channel-<name>')
+      .requiredOption('--key <FILE>', 'its public half: PEM, TUF JSON, or a key file of ours')
+      .option('--threshold <N>', 'how many of its keys must sign from now on', toPositiveInteger)
+      .action(async (folder: string, options: KeyOptions) => {
+        const key = await loadPublicKey(options.key);
+        return changeTrust(context, {
+          folder,
+          options,
+          edit: (trust) => withThreshold(addKey(trust, options.role, key), options),
+        });
+      }),
+  );
+  root.addCommand(
+    change('remove-key', 'let a key sign for a role no longer')
+      .requiredOption('--role <NAME>', 'the role')
+      .requiredOption('--key-id <ID>', 'its key id, or the beginning of it', toKeyId)
+      .option('--threshold <N>', 'how many of its keys must sign from now on', toPositiveInteger)
+      .action((folder: string, options: KeyOptions) =>
+        changeTrust(context, {
+          folder,
+          options,
+          edit: (trust) => withThreshold(removeKey(trust, options.role, options.keyId), options),
+        }),
+      ),
+  );
+  root.addCommand(
+    change('rotate', 'put another key in the place of one that is old, lost or stolen')
+      .requiredOption('--key-id <ID>', "the old key's id, or the beginning of it", toKeyId)
+      .requiredOption('--key <FILE>', "the new key's public half")
+      .action(async (folder: string, options: KeyOptions) => {
+        const key = await loadPublicKey(options.key);
+        return changeTrust(context, {
+          folder,
+          options,
+          edit: (trust) => replaceKey(trust, options.keyId, key),
+        });
+      }),
+  );
+  root.addCommand(
+    change('threshold', 'how many keys of a role must sign')
+      .requiredOption('--role <NAME>', 'the role')
+      .requiredOption('--threshold <N>', 'how many', toPositiveInteger)
+      .action((folder: string, options: KeyOptions) =>
+        changeTrust(context, { folder, options, edit: (trust) => withThreshold(trust, options) }),
+      ),
+  );
+  root.addCommand(
+    change('grant-key', 'whose challenges nodes answer: add the key of a boot server, or remove one')
+      .option('--add <FILE>', 'as `boot-admin grant-key` prints it, or PEM')
+      .option('--remove <ID>', 'its key id, or the beginning of it', toKeyId)
+      .action(async (folder: string, options: ChangeOptions & { add?: string; remove?: string }) => {
+        const added = options.add === undefined ? [] : await loadGrantKeys(options.add);
+        return changeTrust(context, {
+          folder,
+          options,
+          edit: (trust) => {
+            const more = added.reduce(addGrantKey, trust);
+            return options.remove === undefined ? more : removeGrantKey(more, options.remove);
+          },
+        });
+      }),
+  );
+  return root;
+}
+
+function withThreshold(trust: Trust, { role, threshold }: KeyOptions): Trust {
+  return threshold === undefined ? trust : setThreshold(trust, role, threshold);
+}
+
+async function show(context: CommandContext, folder: string, options: OutputOptions): Promise<void> {
+  const current = trustedMetadata(await loadMetadata(layoutOf(folder)));
+  const { keyrings, grantKeys } = trustOf(current);
+  const roles = [...keyrings].map(([role, { keys, threshold }]) => ({
+    role,
+    threshold,
+    keys: keys.map((key) => ({ keyId: keyIdOf(key), scheme: key.scheme })),
+  }));
+  const expires = new Date(current.root.expiresMs).toISOString();
+  printResult(context, options, {
+    lines: [
+      `root version ${current.root.version}, good until ${expires}`,
+      ...roles.flatMap(({ role, threshold, keys }) => [
+        `${role}: ${threshold} of ${keys.length}`,
+        ...keys.map(({ keyId, scheme }) => `  ${keyId} ${scheme}`),
+      ]),
+      'grant keys',
+      ...grantKeys.map((key) => `  ${keyIdOf(key)}`),
+    ],
+    json: { version: current.root.version, expires, roles, grantKeys: grantKeys.map(keyIdOf) },
+  });
+}
+
+async function verify(
+  context: CommandContext,
+  folder: string,
+  options: OutputOptions & { root?: string },
+): Promise<void> {
+  const { files, trustedRoot } = await loadMetadata(layoutOf(folder));
+  const start = options.root === undefined ? trustedRoot : await readFile(options.root);
+  const versions = verifyRootChain(start, files).map(({ version }) => version);
+  printResult(context, options, {
+    lines: [`good: root ${versions.join(', ')}`],
+    json: { versions },
+  });
+}

@@ -1,0 +1,76 @@
+import type { Command } from 'commander';
+import { writeFileDurably } from '../../core/durable-file.ts';
+import { openKeyFile } from '../../signing/keys/key-file.ts';
+import { loadProposal } from '../../signing/repository/pending-folder.ts';
+import { createKeyRoleSigner } from '../../signing/role-signer.ts';
+import type { MissingSignatures } from '../../signing/tuf/authority.ts';
+import { describeProposal } from '../../signing/tuf/describe-proposal.ts';
+import { describeMissing } from '../../signing/tuf/finish-proposal.ts';
+import {
+  authoritiesInBase,
+  encodeProposal,
+  missingIn,
+  type Proposal,
+  signProposal,
+} from '../../signing/tuf/proposal.ts';
+import {
+  type CommandContext,
+  createFileSigningCommand,
+  printResult,
+  type SigningOptions,
+} from './command.ts';
+import { toFiles } from './options.ts';
+import { readPassphrase } from './passphrase.ts';
+import { once } from './signers.ts';
+import { UsageError } from './usage-error.ts';
+
+interface SignOptions extends SigningOptions {
+  readonly key: readonly string[];
+  readonly dryRun?: true;
+}
+
+/** For whoever has a proposal, a key, and perhaps nothing else: no repository, no network. */
+export function createSignCommand(context: CommandContext): Command {
+  return createFileSigningCommand(
+    'sign',
+    'sign a proposal with your key; the file gets the signatures',
+    'the proposal: a file that waits for signatures',
+  )
+    .requiredOption('--key <FILE>', 'a private key file; more than once for several', toFiles)
+    .option('--dry-run', 'show what you would sign, and sign nothing')
+    .action((file: string, options: SignOptions) => sign(context, file, options));
+}
+
+async function sign(context: CommandContext, file: string, options: SignOptions): Promise<void> {
+  const proposal = await loadProposal(file);
+  const known = authoritiesInBase(proposal);
+  const changes = [...describeProposal(proposal)];
+  if (options.dryRun) {
+    const open = missingIn(proposal, known).map((missing) => `  ${describeMissing(missing)}`);
+    printResult(context, options, { lines: [...changes, ...open], json: { changes } });
+    return;
+  }
+  const passphrase = once(() => readPassphrase(options));
+  const keys = await Promise.all(options.key.map(async (path) => openKeyFile(path, await passphrase())));
+  const signed = await signProposal(proposal, known, createKeyRoleSigner(keys));
+  const made = countSignatures(signed) - countSignatures(proposal);
+  if (made === 0) throw new UsageError(`${file} asks for no signature of these keys, or has them already`);
+  await writeFileDurably({ path: file, contents: encodeProposal(signed), mode: 0o644, replace: true });
+  printResult(context, options, describe(signed, { changes, made, missing: missingIn(signed, known) }));
+}
+
+function describe(
+  { name }: Proposal,
+  { changes, made, missing }: { changes: string[]; made: number; missing: readonly MissingSignatures[] },
+) {
+  const open = missing.map(describeMissing);
+  const rest = open.length === 0 ? ['nothing is missing now'] : open.map((line) => `still: ${line}`);
+  return {
+    lines: [...changes, `${made} signatures made on ${name}`, ...rest],
+    json: { name, changes, signatures: made, missing: open },
+  };
+}
+
+function countSignatures({ drafts }: Proposal): number {
+  return drafts.reduce((sum, { signatures }) => sum + signatures.size, 0);
+}
