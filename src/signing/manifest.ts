@@ -29,6 +29,8 @@ export interface ReleaseManifest {
   readonly cmdline: string;
   readonly kernel: ArtifactReference;
   readonly initramfs: ArtifactReference;
+  /** By name: what goes with the release and is no part of what boots, such as its bill of materials. */
+  readonly attachments: ReadonlyMap<string, ArtifactReference>;
 }
 
 /** What the channel's signed metadata says of a release. */
@@ -48,11 +50,12 @@ export const MAX_MANIFEST_BYTES = 16 * 1024;
 export const MAX_CMDLINE_LENGTH = 2047;
 /** No kernel or initramfs of ours comes near; it keeps a signed length below what 32-bit readers hold. */
 export const MAX_ARTIFACT_BYTES = 0xffff_ffff;
+export const MAX_ATTACHMENTS = 16;
 
 /** @throws {ManifestError} `manifest-invalid` */
 export function parseReleaseManifest(bytes: Uint8Array): ReleaseManifest {
   const document = parseDocument(bytes);
-  requireMembers(document, ['format', ...MEMBERS]);
+  requireMembers(document, ['format', ...MEMBERS], ['attachments']);
   if (document.format !== MANIFEST_FORMAT) invalid(`"format" is not ${MANIFEST_FORMAT}`);
   const { channel, version, name, architecture, handover, cmdline } = document;
   if (!isChannelName(channel)) invalid('"channel" is not a channel name');
@@ -63,7 +66,17 @@ export function parseReleaseManifest(bytes: Uint8Array): ReleaseManifest {
   if (!isCmdline(cmdline)) invalid(`"cmdline" is not printable ASCII of at most ${MAX_CMDLINE_LENGTH}`);
   const kernel = parseReference(document.kernel, 'kernel');
   const initramfs = parseReference(document.initramfs, 'initramfs');
-  return { channel, version, name, architecture, handover, cmdline, kernel, initramfs };
+  const attachments = parseAttachments(document.attachments);
+  return { channel, version, name, architecture, handover, cmdline, kernel, initramfs, attachments };
+}
+
+/** Everything that a release needs to be complete: what boots, and what goes with it. */
+export function artifactsIn({
+  kernel,
+  initramfs,
+  attachments,
+}: ReleaseManifest): readonly ArtifactReference[] {
+  return [kernel, initramfs, ...attachments.values()];
 }
 
 /**
@@ -100,13 +113,14 @@ export function encodeReleaseManifest(manifest: ReleaseManifest): Uint8Array {
     cmdline: manifest.cmdline,
     kernel: orderedReference(manifest.kernel),
     initramfs: orderedReference(manifest.initramfs),
+    ...(manifest.attachments.size > 0 && { attachments: orderedAttachments(manifest.attachments) }),
   };
   const bytes = asciiBytes(`${JSON.stringify(document, null, 2)}\n`);
   parseReleaseManifest(bytes);
   return bytes;
 }
 
-const MEMBERS: readonly (keyof ReleaseManifest)[] = [
+const MEMBERS = [
   'channel',
   'version',
   'name',
@@ -115,7 +129,7 @@ const MEMBERS: readonly (keyof ReleaseManifest)[] = [
   'cmdline',
   'kernel',
   'initramfs',
-];
+] as const;
 
 function parseDocument(bytes: Uint8Array): JsonObject {
   try {
@@ -135,14 +149,42 @@ function parseReference(value: JsonValue | undefined, member: string): ArtifactR
   return { sha256, length };
 }
 
-function requireMembers(object: JsonObject, members: readonly string[]): void {
+function parseAttachments(value: JsonValue | undefined): ReadonlyMap<string, ArtifactReference> {
+  if (value === undefined) return new Map();
+  if (!isJsonObject(value)) return invalid('"attachments" is not an object');
+  const entries = Object.entries(value);
+  if (entries.length === 0 || entries.length > MAX_ATTACHMENTS)
+    invalid(`"attachments" is absent, or has 1 to ${MAX_ATTACHMENTS} members`);
+  return new Map(
+    entries.map(([name, reference]) => {
+      if (!isAttachmentName(name)) invalid(`attachment ${JSON.stringify(name)} has no good name`);
+      return [name, parseReference(reference, `attachments.${name}`)];
+    }),
+  );
+}
+
+/** 1 to 32 of a-z, 0-9 and inner hyphens, beginning with a letter. */
+export function isAttachmentName(name: string): boolean {
+  return /^[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?$/.test(name);
+}
+
+function orderedAttachments(attachments: ReadonlyMap<string, ArtifactReference>): JsonObject {
+  const names = [...attachments].sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(names.map(([name, reference]) => [name, orderedReference(reference)]));
+}
+
+function requireMembers(
+  object: JsonObject,
+  members: readonly string[],
+  optional: readonly string[] = [],
+): void {
   const missing = members.find((member) => object[member] === undefined);
   if (missing !== undefined) invalid(`"${missing}" is missing`);
-  const extra = Object.keys(object).find((member) => !members.includes(member));
+  const extra = Object.keys(object).find((member) => !members.includes(member) && !optional.includes(member));
   if (extra !== undefined) invalid(`"${extra}" is not known`);
 }
 
-function orderedReference({ sha256, length }: ArtifactReference): ArtifactReference {
+function orderedReference({ sha256, length }: ArtifactReference): { sha256: string; length: number } {
   return { sha256, length };
 }
 

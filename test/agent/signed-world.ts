@@ -160,6 +160,7 @@ function createRelease({ manifest: changes = {}, kernel: filling = 'kernel' }: W
     ...{ handover: 'kexec', cmdline: 'console=ttyS0 quiet' },
     kernel: referenceOf(kernel),
     initramfs: referenceOf(initramfs),
+    attachments: new Map(),
     ...changes,
   };
   const bytes = encodeReleaseManifest(manifest);

@@ -136,6 +136,32 @@ describe('release', () => {
     expect(await desk.run('verify', desk.repository)).toMatchObject({ status: 0 });
   });
 
+  it('carries a bill of materials and provenance by hash', async () => {
+    desk.write('sbom', JSON.stringify({ spdxVersion: 'SPDX-2.3' }));
+    desk.write('slsa', JSON.stringify({ _type: 'https://in-toto.io/Statement/v1' }));
+    const attach = ['--attach', `sbom=${desk.path('sbom')}`, '--attach', `provenance=${desk.path('slsa')}`];
+    const run = await desk.release(1, ...attach, '-o', 'json');
+    const { attachments } = JSON.parse(run.stdout);
+    for (const [name, file] of [
+      ['sbom', 'sbom'],
+      ['provenance', 'slsa'],
+    ] as const)
+      expect(attachments[name].sha256).toBe(toHex(sha256(readFileSync(desk.path(file)))));
+    expect(await desk.run('verify', desk.repository)).toMatchObject({ status: 0 });
+    rmSync(at('artifacts', attachments.sbom.sha256));
+    expect(await desk.run('verify', desk.repository)).toMatchObject({ status: 65 });
+  });
+
+  it.each([
+    ['sbom', '{"not":"an SBOM"}'],
+    ['sbom', 'no JSON'],
+    ['provenance', '{"spdxVersion":"SPDX-2.3"}'],
+  ])('takes nothing else for a %s', async (name, text) => {
+    desk.write('attached', text);
+    const run = await desk.release(1, '--attach', `${name}=${desk.path('attached')}`);
+    expect(run).toMatchObject({ status: 64 });
+  });
+
   it('never lists a version twice', async () => {
     await desk.release(1);
     expect(await desk.release(1, '--cmdline', 'other')).toMatchObject({

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { asciiBytes } from '../../src/core/bytes.ts';
 import { type ArtifactReference, referenceOf, verifyArtifact } from '../../src/signing/artifact.ts';
 import {
+  artifactsIn,
   encodeReleaseManifest,
   MAX_CMDLINE_LENGTH,
   MAX_MANIFEST_BYTES,
@@ -81,6 +82,39 @@ describe('a field', () => {
       expect(parseReleaseManifest(encodeReleaseManifest({ ...MANIFEST, cmdline })).cmdline).toBe(cmdline);
     },
   );
+});
+
+describe('attachments', () => {
+  const sbom = referenceOf(asciiBytes('{}'));
+  const withAttachments = (attachments: unknown) => flipped({ attachments });
+
+  it('are read back, in the order of their names', () => {
+    const manifest = {
+      ...MANIFEST,
+      attachments: new Map([
+        ['sbom', sbom],
+        ['provenance', sbom],
+      ]),
+    };
+    const bytes = encodeReleaseManifest(manifest);
+    expect(parseReleaseManifest(bytes)).toEqual(manifest);
+    expect([...parseReleaseManifest(bytes).attachments.keys()]).toEqual(['provenance', 'sbom']);
+  });
+
+  it('belong to what makes a release complete', () => {
+    const manifest = { ...MANIFEST, attachments: new Map([['sbom', sbom]]) };
+    expect(artifactsIn(manifest)).toEqual([MANIFEST.kernel, MANIFEST.initramfs, sbom]);
+  });
+
+  it.each([
+    ['no object', []],
+    ['an empty one', {}],
+    ['an empty name', { '': sbom }],
+    ['a path for a name', { '../sbom': sbom }],
+    ['no reference', { sbom: 'sbom.json' }],
+    ['another member', { sbom: { ...sbom, url: 'https://example.com' } }],
+    ['too many', Object.fromEntries(Array.from({ length: 17 }, (_, index) => [`a${index}`, sbom]))],
+  ])('are refused when they are %s', (_, attachments) => refuses(withAttachments(attachments)));
 });
 
 describe('its bytes', () => {

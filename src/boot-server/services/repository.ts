@@ -4,7 +4,7 @@ import { secondsOf } from '../../core/clock.ts';
 import { messageOf } from '../../core/errors.ts';
 import type { Catalog, Release } from '../../releases/catalog.ts';
 import type { MetadataFile, ReleaseStore, Stage0ImageRecord } from '../../releases/release-store.ts';
-import { parseListedManifest, type ReleaseListing } from '../../signing/manifest.ts';
+import { artifactsIn, parseListedManifest, type ReleaseListing } from '../../signing/manifest.ts';
 import { TufError } from '../../signing/tuf/errors.ts';
 import type { Stage0Listing } from '../../signing/tuf/listings.ts';
 import { type VerifiedRepository, verifyRepository } from '../../signing/tuf/verify-repository.ts';
@@ -164,8 +164,7 @@ async function loadRelease(listing: ReleaseListing, artifacts: ArtifactStore): P
   await requireStored(artifacts, listing.target, listing);
   try {
     const manifest = parseListedManifest(await readArtifact(artifacts, listing), listing);
-    for (const part of [manifest.kernel, manifest.initramfs])
-      await requireStored(artifacts, listing.target, part);
+    for (const part of artifactsIn(manifest)) await requireStored(artifacts, listing.target, part);
     return { listing, manifest };
   } catch (cause) {
     if (cause instanceof Problem) throw cause;

@@ -14,6 +14,7 @@ import { layoutOf } from '../../signing/repository/layout.ts';
 import { withRepositoryLock } from '../../signing/repository/repository-lock.ts';
 import { requireNewNumber } from '../../signing/repository/taken-numbers.ts';
 import { proposeRelease } from '../../signing/tuf/propose.ts';
+import { type AttachmentFiles, loadAttachments, toAttachments } from './attachments.ts';
 import { carryOut, printCarriedOut } from './carry-out.ts';
 import { type CommandContext, createSigningCommand, type SigningOptions } from './command.ts';
 import { openRepository } from './open-repository.ts';
@@ -38,6 +39,7 @@ interface ReleaseOptions extends SigningOptions {
   readonly handover?: Handover;
   readonly signKernel?: true;
   readonly time?: number;
+  readonly attach?: AttachmentFiles;
 }
 
 /** See CLIENTS: kexec is dependable on x86-64 only. */
@@ -56,6 +58,7 @@ export function createReleaseCommand(context: CommandContext): Command {
     .requiredOption('--cmdline <TEXT>', 'the kernel command line')
     .option('--architecture <NAME>', 'x86-64 or arm64', toArchitecture, 'x86-64')
     .addOption(new Option('--handover <HOW>', 'how stage-0 starts it').choices(HANDOVERS))
+    .option('--attach <NAME=FILE>', 'what goes with it, such as sbom=FILE or provenance=FILE', toAttachments)
     .option('--sign-kernel', 'sign the kernel for Secure Boot: a locked-down stage-0 starts no other')
     .option(
       '--time <SECONDS>',
@@ -78,7 +81,8 @@ async function release(context: CommandContext, folder: string, options: Release
   const kernel = options.signKernel
     ? await signImage(layout, { image: kernelFile, epochSeconds, passphrase: await keys.readPassphrase() })
     : kernelFile;
-  const manifest = manifestOf(options, kernel, initramfs);
+  const attachments = await loadAttachments(options.attach ?? new Map());
+  const manifest = manifestOf(options, { kernel, initramfs, attachments });
   const manifestBytes = encodeReleaseManifest(manifest);
   const listing = listingOf(manifest, manifestBytes);
   // Decided before anything is written; artifacts first, so that metadata never name what is not there.
@@ -89,14 +93,22 @@ async function release(context: CommandContext, folder: string, options: Release
     signer: keys.signer,
     nowMs,
     before: async () => {
-      for (const artifact of [kernel, initramfs, manifestBytes]) await storeArtifact(layout, artifact);
+      for (const artifact of [kernel, initramfs, ...attachments.values(), manifestBytes])
+        await storeArtifact(layout, artifact);
     },
   });
   const result = describe(listing, manifest, carriedOut.inForce ? 'listed' : 'proposed');
   printCarriedOut(context, options, { result, carriedOut });
 }
 
-function manifestOf(options: ReleaseOptions, kernel: Uint8Array, initramfs: Uint8Array): ReleaseManifest {
+function manifestOf(
+  options: ReleaseOptions,
+  parts: {
+    kernel: Uint8Array;
+    initramfs: Uint8Array;
+    attachments: ReadonlyMap<string, Uint8Array>;
+  },
+): ReleaseManifest {
   const { channel, version, name, architecture, cmdline } = options;
   return {
     channel,
@@ -105,8 +117,9 @@ function manifestOf(options: ReleaseOptions, kernel: Uint8Array, initramfs: Uint
     architecture,
     handover: options.handover ?? DEFAULT_HANDOVER[architecture],
     cmdline,
-    kernel: referenceOf(kernel),
-    initramfs: referenceOf(initramfs),
+    kernel: referenceOf(parts.kernel),
+    initramfs: referenceOf(parts.initramfs),
+    attachments: new Map([...parts.attachments].map(([name, bytes]) => [name, referenceOf(bytes)])),
   };
 }
 
@@ -116,14 +129,23 @@ function listingOf(manifest: ReleaseManifest, bytes: Uint8Array): ReleaseListing
   return { channel, version, target, architecture, name, ...referenceOf(bytes) };
 }
 
-function describe(listing: ReleaseListing, { kernel, initramfs, handover }: ReleaseManifest, what: string) {
+function describe(listing: ReleaseListing, manifest: ReleaseManifest, what: string) {
+  const { kernel, initramfs, handover, attachments } = manifest;
+  const attached = [...attachments].map(([name, reference]) => [name, { ...reference }] as const);
   return {
     lines: [
       `${what} ${listing.target}, "${listing.name}"`,
       `  release digest  ${listing.sha256}`,
       `  kernel          ${kernel.sha256}, ${kernel.length} bytes`,
       `  initramfs       ${initramfs.sha256}, ${initramfs.length} bytes`,
+      ...attached.map(([name, { sha256, length }]) => `  ${name.padEnd(15)} ${sha256}, ${length} bytes`),
     ],
-    json: { ...listing, handover, kernel: { ...kernel }, initramfs: { ...initramfs } },
+    json: {
+      ...listing,
+      handover,
+      kernel: { ...kernel },
+      initramfs: { ...initramfs },
+      ...(attached.length > 0 && { attachments: Object.fromEntries(attached) }),
+    },
   };
 }

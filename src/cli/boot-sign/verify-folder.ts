@@ -1,7 +1,7 @@
 import { toHex } from '../../core/bytes.ts';
 import { CodedError } from '../../core/errors.ts';
 import { measureUki } from '../../signing/efi/uki-measurement.ts';
-import { parseListedManifest } from '../../signing/manifest.ts';
+import { artifactsIn, parseListedManifest } from '../../signing/manifest.ts';
 import { readStoredArtifact, verifyStoredArtifact } from '../../signing/repository/artifact-folder.ts';
 import type { RepositoryLayout } from '../../signing/repository/layout.ts';
 import type { StoredMetadata } from '../../signing/repository/metadata-folder.ts';
@@ -33,7 +33,7 @@ export async function verifyFolder(input: {
   }
   for (const listing of [...repository.channels.values()].flat()) {
     const manifest = parseListedManifest(await readStoredArtifact(layout, listing), listing);
-    for (const part of [manifest.kernel, manifest.initramfs]) {
+    for (const part of artifactsIn(manifest)) {
       await verifyStoredArtifact(layout, part);
       artifacts.set(part.sha256, part.length);
     }

@@ -215,6 +215,7 @@ function composeRelease(version: number, channel: string, size: number): SignedR
     ...{ channel, version, name, architecture: 'x86-64', handover: 'kexec', cmdline: 'console=ttyS0 quiet' },
     kernel: referenceOf(kernel),
     initramfs: referenceOf(initramfs),
+    attachments: new Map(),
   };
   const manifest = encodeReleaseManifest(document);
   const target = releaseTarget(channel, version);

@@ -46,6 +46,7 @@ export const MANIFEST: ReleaseManifest = {
   cmdline: 'console=ttyS0 quiet',
   kernel: referenceOf(asciiBytes('kernel 1')),
   initramfs: referenceOf(asciiBytes('initramfs 1')),
+  attachments: new Map(),
 };
 
 export function listingOf(manifest: ReleaseManifest): ReleaseListing {
