@@ -14,6 +14,8 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          // What CI has; vitest leaves one core for itself.
+          maxWorkers: 2,
           include: ['test/**/*.test.ts'],
           exclude: ['test/agent/**', 'test/e2e/**'],
           testTimeout: 20_000,

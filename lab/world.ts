@@ -3,6 +3,7 @@ import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { composeDemoInitramfs } from '../images/demo-os/layer.ts';
 import { toHex } from '../src/core/bytes.ts';
+import type { ReleaseListing } from '../src/signing/manifest.ts';
 import { type BootServerProcess, findFreePort, startBootServerProcess } from './boot-server-process.ts';
 import type { Cleanup } from './cleanup.ts';
 import { runCommand } from './command.ts';
@@ -18,6 +19,7 @@ import {
 
 export const CHANNEL = 'demo';
 export const RELEASE_NAME = 'demo release 1';
+export const RELEASE_2_NAME = 'demo release 2';
 const BUILD = join(import.meta.dirname, '../build');
 
 /** One operator's whole setup, made with the commands that an operator uses. */
@@ -31,8 +33,13 @@ export interface World {
   startServer(): Promise<void>;
   /** `boot-admin` on this server's socket. */
   admin(...args: string[]): Promise<string>;
-  /** `boot-sign` on this world's repository, with its passphrase. */
+  /** `boot-sign` on this world's repository, with its passphrase; a command may be of two words. */
   sign(command: string, ...args: string[]): Promise<string>;
+  /** The same for a command that needs no passphrase. */
+  show(command: string): Promise<string>;
+  /** The same as `sign` for a command that takes a file instead of a repository. */
+  signFile(command: string, file: string, ...args: string[]): Promise<string>;
+  publish(): Promise<void>;
   createTpm(name: string): Promise<SoftwareTpm>;
   /**
    * A machine whose owner enrolled our Secure Boot keys, our CA and a boot entry for `port`, and in db
@@ -91,16 +98,18 @@ export async function createWorld(folder: string, cleanup: Cleanup): Promise<Wor
       );
     },
     admin: (...args) => runCommand('boot-admin', ['--socket', socket, ...args]),
-    sign: (command, ...args) =>
+    show: (command) => runCommand('boot-sign', [...command.split(' '), repository, '-o', 'json']),
+    sign: (command, ...args) => world.signFile(command, repository, ...args),
+    signFile: (command, file, ...args) =>
       runCommand('boot-sign', [
-        command,
-        repository,
-        '-o',
-        'json',
-        '--passphrase-file',
-        passphraseFile,
+        ...command.split(' '),
+        file,
+        ...['-o', 'json', '--passphrase-file', passphraseFile],
         ...args,
       ]),
+    async publish() {
+      await runCommand('boot-sign', ['publish', repository, '--socket', socket]);
+    },
     createTpm: (name) => createSoftwareTpm(manufacturer, join(folder, 'tpms', name)),
     async startMachine({ name, tpm, port = ports.firmware, moreSigners = [] }) {
       machines += 1;
@@ -118,7 +127,7 @@ export async function createWorld(folder: string, cleanup: Cleanup): Promise<Wor
 /** What is listed, as `boot-sign` said when it listed it. */
 export interface Published {
   stage0: { sha256: string };
-  release: { sha256: string; target: string };
+  release: Pick<ReleaseListing, 'channel' | 'version' | 'target' | 'sha256' | 'name'>;
 }
 
 /** Keys, stage-0 and release 1, published on the running server. */
@@ -128,9 +137,8 @@ export async function publishFirstRelease(world: World): Promise<Published> {
   // The cheapest key stretching: these keys live as long as this folder.
   await world.sign('init', '--grant-key', grantKey, '--channel', CHANNEL, '--key-cost', '12');
   const stage0 = await signStage0(world, { build: 1 });
-  const release = await signRelease(world);
-  const socket = join(world.dataDir, 'operators.sock');
-  await runCommand('boot-sign', ['publish', world.repository, '--socket', socket]);
+  const release = await signRelease(world, { version: 1, name: RELEASE_NAME });
+  await world.publish();
   return { stage0, release };
 }
 
@@ -150,19 +158,22 @@ export async function signStage0(
   return JSON.parse(said) as Published['stage0'];
 }
 
-/** The demo release: on `bootward.demo=second-grant` it proves what runs, then its root asks for another grant. */
-async function signRelease(world: World): Promise<Published['release']> {
-  const initramfsFile = join(world.folder, 'initramfs');
+/** A demo release: on `bootward.demo=second-grant` it proves what runs, then its root asks for another grant. */
+export async function signRelease(
+  world: World,
+  { version, name }: { version: number; name: string },
+): Promise<Published['release']> {
+  const initramfsFile = join(world.folder, `initramfs-${version}`);
   const base = await readFile(join(BUILD, 'demo-os', 'initramfs.cpio.zst'));
   const config = {
     'agent.conf': Buffer.from(`server_url=https://${HOST_ADDRESS}:${world.ports.agents}\n`),
     'server-ca.pem': await readFile(join(world.dataDir, 'tls', 'ca.pem')),
     'root.json': await readFile(join(world.repository, 'metadata', '1.root.json')),
   };
-  await writeFile(initramfsFile, composeDemoInitramfs({ initramfs: base, name: RELEASE_NAME, config }));
+  await writeFile(initramfsFile, composeDemoInitramfs({ initramfs: base, name, config }));
   const said = await world.sign(
     'release',
-    ...['--channel', CHANNEL, '--version', '1', '--name', RELEASE_NAME, '--sign-kernel'],
+    ...['--channel', CHANNEL, '--version', String(version), '--name', name, '--sign-kernel'],
     ...['--kernel', join(BUILD, 'demo-os', 'vmlinuz'), '--initramfs', initramfsFile],
     ...['--cmdline', 'console=ttyS0 quiet panic=10 bootward.demo=second-grant'],
   );

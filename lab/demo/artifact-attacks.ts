@@ -1,11 +1,10 @@
-import { X509Certificate } from 'node:crypto';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { request } from 'node:https';
 import { join } from 'node:path';
 import { sha256, toHex } from '../../src/core/bytes.ts';
 import { parseReleaseManifest } from '../../src/signing/manifest.ts';
 import { openHostileAgentsDoor, type StolenServer } from '../hostile/agents-door.ts';
-import { CHANNEL, RELEASE_NAME } from '../world.ts';
+import { stealServer } from '../hostile/stolen-server.ts';
 import type { Stage, Step } from './step.ts';
 import { BANNER, watchUntilOff } from './watch-boot.ts';
 
@@ -20,7 +19,7 @@ export const artifactAttacks: Step = {
 
 async function serveAlteredKernel(stage: Stage): Promise<void> {
   const { world } = stage;
-  const stolen = await stealServer(stage);
+  const stolen = await withAlteredKernel(stage);
   await world.server().stop();
   const hostile = await openHostileAgentsDoor(stolen);
   const { port } = await stage.openFirmwareDoor();
@@ -38,28 +37,15 @@ async function serveAlteredKernel(stage: Stage): Promise<void> {
 }
 
 /** Everything the server has, and the kernel with one bit flipped under its old address. */
-async function stealServer({ world, published }: Stage): Promise<StolenServer> {
-  const metadata = await readFolder(join(world.repository, 'metadata'));
-  const artifacts = await readFolder(join(world.repository, 'artifacts'));
-  const manifest = parseReleaseManifest(artifacts.get(published.release.sha256) ?? new Uint8Array(0));
-  const kernel = Buffer.from(artifacts.get(manifest.kernel.sha256) ?? new Uint8Array(0));
-  const last = kernel.length - 1;
-  kernel[last] = (kernel[last] ?? 0) ^ 0x01;
-  const leaf = new X509Certificate(await readFile(join(world.dataDir, 'tls', 'agents.pem')));
-  return {
-    dataDir: world.dataDir,
-    port: world.ports.agents,
-    serverKey: toHex(sha256(leaf.publicKey.export({ type: 'spki', format: 'der' }))),
-    release: {
-      channel: CHANNEL,
-      version: 1,
-      target: published.release.target,
-      digest: published.release.sha256,
-      name: RELEASE_NAME,
-    },
-    metadata,
-    artifacts: new Map([...artifacts, [manifest.kernel.sha256, kernel]]),
-  };
+async function withAlteredKernel({ world, published }: Stage): Promise<StolenServer> {
+  const stolen = await stealServer(world, published.release);
+  const { kernel } = parseReleaseManifest(
+    stolen.artifacts.get(published.release.sha256) ?? new Uint8Array(0),
+  );
+  const altered = Buffer.from(stolen.artifacts.get(kernel.sha256) ?? new Uint8Array(0));
+  const last = altered.length - 1;
+  altered[last] = (altered[last] ?? 0) ^ 0x01;
+  return { ...stolen, artifacts: new Map([...stolen.artifacts, [kernel.sha256, altered]]) };
 }
 
 /** The real server, with a bad disk: what it sends is checked while it is sent. */
@@ -104,11 +90,4 @@ async function fetchStage0({ world }: Stage): Promise<string> {
   call.on('error', (error) => resolve(`aborted: ${error.message}`));
   call.end();
   return promise;
-}
-
-async function readFolder(folder: string): Promise<Map<string, Uint8Array>> {
-  const names = await readdir(folder);
-  return new Map(
-    await Promise.all(names.map(async (name) => [name, await readFile(join(folder, name))] as const)),
-  );
 }

@@ -1,9 +1,9 @@
 import type { Machine } from '../machine.ts';
 import type { SoftwareTpm } from '../software-tpm.ts';
-import { CHANNEL } from '../world.ts';
+import { CHANNEL, RELEASE_NAME } from '../world.ts';
 import { readNodes, readVerdictSince } from './server-records.ts';
 import type { Stage, Step } from './step.ts';
-import { BANNER, FIRMWARE_REQUEST, watchUntilOff } from './watch-boot.ts';
+import { BANNER, bannerOf, FIRMWARE_REQUEST, watchUntilOff } from './watch-boot.ts';
 
 /** Nobody touches the machine: its TPM was on the operator's list, and that is all. */
 export const firstBoot: Step = {
@@ -59,13 +59,16 @@ export const secondBoot: Step = {
 };
 
 /** A boot that must succeed; the unaltered twin of every attack is one of these. */
-export async function bootToRelease(stage: Stage, setup: { name: string; tpm: SoftwareTpm }) {
+export async function bootToRelease(
+  stage: Stage,
+  { release = RELEASE_NAME, ...setup }: { name: string; tpm: SoftwareTpm; release?: string },
+) {
   const machine: Machine = await stage.world.startMachine(setup);
   stage.say(setup.name, 'power on');
   const lines = await watchUntilOff(stage, machine);
-  const banner = lines.find((line) => BANNER.test(line));
+  const banner = lines.find((line) => bannerOf(release).test(line));
   stage.check({
-    claim: `${setup.name} runs the release that its channel keys signed`,
+    claim: `${setup.name} runs ${release}, which its channel keys signed`,
     ok: banner !== undefined,
     observed: banner?.slice(0, 80) ?? lines.slice(-3).join(' | '),
   });

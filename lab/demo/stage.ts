@@ -9,6 +9,7 @@ import { evidenceAttacks } from './evidence-attacks.ts';
 import { firmwareChange } from './firmware-change.ts';
 import { stage0Attacks } from './stage0-attacks.ts';
 import type { Stage, Step } from './step.ts';
+import { thresholdRelease } from './threshold-release.ts';
 
 /** In the order of the demo; `--quick` is the first one alone. */
 export const STEPS: readonly Step[] = [
@@ -18,6 +19,7 @@ export const STEPS: readonly Step[] = [
   artifactAttacks,
   evidenceAttacks,
   firmwareChange,
+  thresholdRelease,
 ];
 
 /** Everything up to the first power-on: chips, server, keys, a published release. */

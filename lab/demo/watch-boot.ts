@@ -6,7 +6,10 @@ import type { Stage } from './step.ts';
 export const BOOT_SECONDS = 300;
 const AGENT_STEP = /^bootward: \[[0-9.]+s\] step=(.*)$/;
 export const FIRMWARE_REQUEST = /URI: https:/;
-export const BANNER = new RegExp(`BOOTWARD-DEMO release ${RELEASE_NAME} running.* PCR 14 ([0-9a-f]{64})`);
+export const bannerOf = (release: string): RegExp =>
+  new RegExp(`BOOTWARD-DEMO release ${release} running.* PCR 14 ([0-9a-f]{64})`);
+export const BANNER = bannerOf(RELEASE_NAME);
+const ANY_BANNER = bannerOf('.*');
 
 /** What each marker of the agent (docs/agent.md) tells a person who watches. */
 const MEANING: Readonly<Record<string, string>> = {
@@ -57,7 +60,7 @@ function describe(text: string): string | undefined {
     const meaning = MEANING[step];
     return meaning === undefined ? undefined : `${step}: ${meaning}${factsOf(facts)}`;
   }
-  return BANNER.test(text) ? text : undefined;
+  return ANY_BANNER.test(text) ? text : undefined;
 }
 
 /** The short facts; hashes are in the log. */

@@ -11,6 +11,7 @@ import { readVerdicts } from '../../lab/demo/server-records.ts';
 import { setUpStage } from '../../lab/demo/stage.ts';
 import { stage0Attacks } from '../../lab/demo/stage0-attacks.ts';
 import type { Check, Stage, Step } from '../../lab/demo/step.ts';
+import { thresholdRelease } from '../../lab/demo/threshold-release.ts';
 import { verifyEvidenceDocument } from '../../src/attestation/evidence/evidence-file.ts';
 
 // Real firmware, real TPM, real kernel: the steps of the demo, one after the other on one server. A test
@@ -72,6 +73,10 @@ test("a boot's evidence is good for no second boot and for no other machine", as
 
 test('another signer in db holds a node until an operator approves, then it boots by itself', async () => {
   expectAllProven(await run(firmwareChange), 2);
+});
+
+test('S1 S3 a release needs two of three, by keys in HSMs too, and a node with root 1 follows to root 3', async () => {
+  expectAllProven(await run(thresholdRelease), 7);
 });
 
 test('evidence that the server kept decides alike offline', async () => {
