@@ -16,6 +16,6 @@ export function registerHealthRoutes(
         members: { faults },
         headers: { 'retry-after': '10' },
       });
-    return { status: 'ready' };
+    return { status: 'ready', warnings: on.readiness.warnings() };
   });
 }

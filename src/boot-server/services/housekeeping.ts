@@ -4,31 +4,47 @@ import { type Clock, secondsOf } from '../../core/clock.ts';
 import { messageOf } from '../../core/errors.ts';
 import type { Logger } from '../logger.ts';
 import type { PolicyService } from './policies.ts';
+import type { ReadinessService } from './readiness.ts';
 import { suspectSilentNodes } from './silent-nodes.ts';
 
 const INTERVAL_MS = 60_000;
 /** What expired is kept this long, so that a late answer still hears why it is refused. */
 const KEPT_SECONDS = 3600;
+const DAY_SECONDS = 86_400;
 
 /**
- * Once a minute: forgets what expired, and looks who has fallen silent. A round that fails is logged and the
+ * Once a minute: forgets what expired, looks who has fallen silent, and warns of metadata that will expire. A round that fails is logged and the
  * next one tries again.
  */
 export function startHousekeeping(on: {
   store: AttestationStore;
   runningNodes: RunningNodeStore;
   policies: PolicyService;
+  readiness: Pick<ReadinessService, 'warnings'>;
   clock: Clock;
   logger: Logger;
 }): {
   stop(): void;
 } {
   const startedAtSeconds = secondsOf(on.clock);
+  const warned = new Map<string, number>();
   const timer = setInterval(() => {
     void attempt('forgetting what expired', () => on.store.purgeExpired(secondsOf(on.clock) - KEPT_SECONDS));
     void attempt('looking for silent nodes', () => suspectSilentNodes({ ...on, startedAtSeconds }));
+    warnOnce();
   }, INTERVAL_MS);
   timer.unref();
+
+  /** Each warning once a day, so that a log is read and an alarm rings again. */
+  function warnOnce(): void {
+    const today = Math.floor(secondsOf(on.clock) / DAY_SECONDS);
+    for (const warning of on.readiness.warnings()) {
+      const role = warning.split(' ', 1)[0] ?? warning;
+      if (warned.get(role) === today) continue;
+      warned.set(role, today);
+      on.logger.warn({ role }, warning);
+    }
+  }
 
   async function attempt(task: string, work: () => Promise<void>): Promise<void> {
     try {

@@ -1,10 +1,13 @@
 import type { Clock } from '../../core/clock.ts';
+import { expiryWarnings } from '../../signing/tuf/expiry.ts';
 import type { PolicyService } from './policies.ts';
 import type { RepositoryService } from './repository.ts';
 
 export interface ReadinessService {
   /** Sentences for an operator; none when a node that comes now could boot. */
   faults(): Promise<string[]>;
+  /** What will keep nodes from booting one day if nobody acts. */
+  warnings(): readonly string[];
 }
 
 export function createReadinessService(on: {
@@ -37,5 +40,12 @@ export function createReadinessService(on: {
     return [...faults, ...expired, ...unnamed];
   }
 
-  return { faults: async () => [...(await databaseFaults()), ...repositoryFaults()] };
+  return {
+    faults: async () => [...(await databaseFaults()), ...repositoryFaults()],
+
+    warnings() {
+      const published = on.repository.current();
+      return published === undefined ? [] : expiryWarnings(published.verified, on.clock.nowMs());
+    },
+  };
 }

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { layoutOf } from '../../signing/repository/layout.ts';
 import { loadMetadata } from '../../signing/repository/metadata-folder.ts';
+import { expiryWarnings } from '../../signing/tuf/expiry.ts';
 import { type CommandContext, createFolderCommand, type OutputOptions, printResult } from './command.ts';
 import { type VerifiedFolder, verifyFolder } from './verify-folder.ts';
 
@@ -24,10 +25,11 @@ async function verify(context: CommandContext, folder: string, options: VerifyOp
     nowMs: context.clock.nowMs(),
     ...(options.root !== undefined && { trustedRoot: await readFile(options.root) }),
   });
-  printResult(context, options, describe(verified));
+  printResult(context, options, describe(verified, context.clock.nowMs()));
 }
 
-function describe({ repository, artifacts }: VerifiedFolder) {
+function describe({ repository, artifacts }: VerifiedFolder, nowMs: number) {
+  const warnings = expiryWarnings(repository, nowMs);
   const roles = [...repository.roles].map(([role, { version, expiresMs }]) => ({
     role,
     version,
@@ -40,6 +42,7 @@ function describe({ repository, artifacts }: VerifiedFolder) {
       ...roles.map(({ role, version, expires }) => `${role.padEnd(24)} version ${version}, until ${expires}`),
       ...releases.map(({ target, name }) => `${target} "${name}"`),
       ...builds.map(({ target }) => target),
+      ...warnings.map((warning) => `warning: ${warning}`),
       `good: ${roles.length} roles, ${artifacts.size} artifacts`,
     ],
     json: {
@@ -47,6 +50,7 @@ function describe({ repository, artifacts }: VerifiedFolder) {
       releases: releases.map((listing) => ({ ...listing })),
       stage0Builds: builds.map((listing) => ({ ...listing })),
       artifacts: artifacts.size,
+      warnings: [...warnings],
       expires: new Date(repository.expiresMs).toISOString(),
     },
   };

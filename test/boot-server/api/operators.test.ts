@@ -152,7 +152,7 @@ describe('what operators read', () => {
 describe('readyz', () => {
   test('says when the database does not answer, and healthz still does', async () => {
     const agents = await world.stranger();
-    expect((await agents.call('/readyz')).json).toEqual({ status: 'ready' });
+    expect((await agents.call('/readyz')).json).toEqual({ status: 'ready', warnings: [] });
     world.database((database) => database.exec('alter table enrolments rename to lost'));
     const ready = await agents.call('/readyz');
     const healthy = await agents.call('/healthz');
@@ -160,5 +160,14 @@ describe('readyz', () => {
     expect([ready.status, ready.json.faults]).toEqual([503, ['the database does not answer']]);
     expect(healthy.status).toBe(200);
     expect((await agents.call('/readyz')).status).toBe(200);
+  });
+
+  test('warns a week before the timestamp expires', async () => {
+    world.clock.advance(24 * 86_400);
+    const { json } = await (await world.stranger()).call('/readyz');
+    expect(json.warnings).toEqual([
+      expect.stringMatching(/^timestamp expires in [56] days/),
+      expect.stringMatching(/^snapshot expires in [56] days/),
+    ]);
   });
 });
