@@ -9,7 +9,11 @@ export type EfiErrorCode =
   | 'uki-invalid'
   /** A path or size that the newc archive format cannot hold. */
   | 'cpio-invalid'
-  /** The signing tool failed, or what it wrote does not verify. */
-  | 'efi-signing-failed';
+  /** Key, certificate and time cannot make a signature that verifies. */
+  | 'efi-signing-failed'
+  /** Not signed by the certificate's key, or in a form that we don't read. */
+  | 'efi-signature-invalid'
+  /** A signature that is there was made for other bytes. */
+  | 'efi-signature-other-image';
 
 export class EfiError extends CodedError<EfiErrorCode> {}
