@@ -1,4 +1,3 @@
-import type { ReadStream } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { CodedError, messageOf } from '../core/errors.ts';
@@ -11,7 +10,7 @@ export interface OperatorsCall {
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
   readonly path: string;
   readonly headers?: Readonly<Record<string, string | number>>;
-  readonly body?: ReadStream | string;
+  readonly body?: AsyncIterable<Uint8Array> | string;
   readonly maxAnswerBytes: number;
 }
 

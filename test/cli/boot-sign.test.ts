@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import {
   appendFileSync,
@@ -16,6 +16,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openRepository } from '../../src/cli/boot-sign/open-repository.ts';
 import { EXIT } from '../../src/cli/boot-sign/outcome.ts';
 import { sha256, toHex } from '../../src/core/bytes.ts';
+import { parseStrictYaml } from '../../src/core/strict-yaml.ts';
 import { keyIdOf } from '../../src/signing/public-key.ts';
 import { storeArtifact } from '../../src/signing/repository/artifact-folder.ts';
 import { createFolderSigner } from '../../src/signing/repository/key-folder.ts';
@@ -426,6 +427,48 @@ describe('the command line', () => {
   ])('answers %j with 64', async (args) =>
     expect(await desk.run(...args)).toMatchObject({ status: 64, stdout: '' }),
   );
+
+  it('completes its commands and options in bash', async () => {
+    const { stdout } = await desk.run('completion', 'bash');
+    const script = `${stdout}\nCOMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _boot_sign; echo "\${COMPREPLY[@]}"`;
+    const complete = (...words: string[]) =>
+      execFileSync('bash', ['-c', script, 'bash', 'boot-sign', ...words], { encoding: 'utf8' }).trim();
+    expect(complete('wi')).toBe('withdraw');
+    expect(complete('root', 'rem')).toBe('remove-key');
+    expect(complete('release', '--at')).toBe('--attach');
+  });
+
+  it('prints YAML for those who want it', async () => {
+    const { stdout } = await desk.run('root', 'show', desk.repository, '-o', 'yaml');
+    expect(stdout).toMatch(/^version: 1\nexpires: /);
+    const json = JSON.parse((await desk.run('root', 'show', desk.repository, '-o', 'json')).stdout);
+    expect(parseStrictYaml(stdout, { maxBytes: 65_536 })).toEqual(json);
+  });
+
+  it('shows with --help how each command is used', async () => {
+    for (const args of [['release'], ['root', 'rotate'], ['sign'], ['verify']])
+      expect((await desk.run(...args, '--help')).stdout).toContain(`$ boot-sign ${args.join(' ')}`);
+  });
+
+  it.each([
+    ['metadata/timestamp.json', 'TUF metadata: timestamp'],
+    ['metadata/1.root.json', 'TUF metadata: root'],
+    ['keys/root.json', 'private key file'],
+    ['../grant.pem', 'public key'],
+    ['../kernel', 'EFI image'],
+  ])('inspects %s', async (file, kind) => {
+    const { status, stdout } = await desk.run('inspect', join(desk.repository, file), '-o', 'json');
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout).kind).toBe(kind);
+  });
+
+  it('inspects what a release is made of, and refuses what it does not know', async () => {
+    const { sha256: digest } = JSON.parse((await desk.release(1, '-o', 'json')).stdout);
+    const manifest = JSON.parse((await desk.run('inspect', at('artifacts', digest), '-o', 'json')).stdout);
+    expect(manifest).toMatchObject({ kind: 'release manifest', channel: 'demo', version: 1, digest });
+    for (const file of ['initramfs', 'passphrase'])
+      expect(await desk.run('inspect', desk.path(file))).toMatchObject({ status: 64, stdout: '' });
+  });
 
   it('answers --help with 0', async () => {
     for (const args of [['--help'], ['release', '--help']])

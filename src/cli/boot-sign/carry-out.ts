@@ -51,18 +51,18 @@ export async function carryOut(
 }
 
 /** Prints the result; a result that waits for signatures ends in {@link SignaturesMissing}. */
-export function printCarriedOut(
+export async function printCarriedOut(
   context: CommandContext,
   options: OutputOptions,
   { result, carriedOut }: { result: CommandResult; carriedOut: CarriedOut },
-): void {
+): Promise<void> {
   const { inForce, file, missing } = carriedOut;
   const json: JsonObject = { ...result.json, inForce };
   if (file !== undefined) json.pending = file;
   if (!inForce) json.missing = missing.map(({ keyIds, ...rest }) => ({ ...rest, keyIds: [...keyIds] }));
   const waiting = missing.map((one) => `  ${describeMissing(one)}`);
   const lines = inForce ? result.lines : [...result.lines, `not in force yet: ${file}`, ...waiting];
-  printResult(context, options, { lines, json });
+  await printResult(context, options, { lines, json });
   if (inForce) return;
   throw new SignaturesMissing(
     'signatures-missing',

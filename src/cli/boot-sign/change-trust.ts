@@ -23,7 +23,7 @@ export function changeTrust(
     const proposal = proposeTrust(current, edit(trustOf(current)), expiry.offlineMs);
     const changes = [...describeProposal(proposal)];
     if (options.dryRun) {
-      printResult(context, options, { lines: ['would sign:', ...changes], json: { changes } });
+      await printResult(context, options, { lines: ['would sign:', ...changes], json: { changes } });
       return;
     }
     const carriedOut = await carryOut(repository, {
@@ -32,6 +32,6 @@ export function changeTrust(
       nowMs,
     });
     const lines = [carriedOut.inForce ? 'in force:' : 'proposed:', ...changes];
-    printCarriedOut(context, options, { result: { lines, json: { changes } }, carriedOut });
+    await printCarriedOut(context, options, { result: { lines, json: { changes } }, carriedOut });
   });
 }

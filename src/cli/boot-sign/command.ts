@@ -2,6 +2,7 @@ import type { Writable } from 'node:stream';
 import { Command, Option } from 'commander';
 import type { Clock } from '../../core/clock.ts';
 import type { JsonObject } from '../../core/strict-json.ts';
+import { formatDocument } from '../documents.ts';
 import { toPositiveInteger } from './options.ts';
 import type { PassphraseOptions } from './passphrase.ts';
 
@@ -13,8 +14,10 @@ export interface CommandContext {
   readonly environment: NodeJS.ProcessEnv;
 }
 
+export const OUTPUT_FORMATS = ['text', 'json', 'yaml'] as const;
+
 export interface OutputOptions {
-  readonly output: 'text' | 'json';
+  readonly output: (typeof OUTPUT_FORMATS)[number];
 }
 
 export type SigningOptions = OutputOptions & PassphraseOptions;
@@ -35,15 +38,26 @@ export function createSigningCommand(name: string, description: string): Command
   return withPassphrase(createFolderCommand(name, description));
 }
 
+/** A command on any file: `boot-sign NAME FILE`. */
+export function createFileCommand(name: string, description: string, file: string): Command {
+  return createCommand(name, description).argument('<FILE>', file);
+}
+
 /** A command that signs and needs a file instead of a repository: `boot-sign NAME FILE`. */
 export function createFileSigningCommand(name: string, description: string, file: string): Command {
-  return withPassphrase(createCommand(name, description).argument('<FILE>', file));
+  return withPassphrase(createFileCommand(name, description, file));
+}
+
+/** What people type, below the options that --help explains. */
+export function withExamples(command: Command, ...examples: readonly string[]): Command {
+  const lines = examples.map((example) => `  $ boot-sign ${example}`);
+  return command.addHelpText('after', ['', 'Examples:', ...lines].join('\n'));
 }
 
 function createCommand(name: string, description: string): Command {
   return new Command(name)
     .description(description)
-    .addOption(new Option('-o, --output <form>', 'what to print').choices(['text', 'json']).default('text'));
+    .addOption(new Option('-o, --output <form>', 'what to print').choices(OUTPUT_FORMATS).default('text'));
 }
 
 function withPassphrase(command: Command): Command {
@@ -52,9 +66,13 @@ function withPassphrase(command: Command): Command {
     .option('--passphrase-fd <N>', 'read it from this open descriptor instead', toDescriptor);
 }
 
-export function printResult(context: CommandContext, options: OutputOptions, result: CommandResult): void {
-  const text = options.output === 'json' ? JSON.stringify(result.json) : result.lines.join('\n');
-  if (text !== '') context.stdout.write(`${text}\n`);
+export async function printResult(
+  { stdout }: CommandContext,
+  { output }: OutputOptions,
+  { json, lines }: CommandResult,
+): Promise<void> {
+  const text = output === 'text' ? lines.join('\n') : await formatDocument(json, output);
+  if (text !== '') stdout.write(`${text}\n`);
 }
 
 function toDescriptor(text: string): number {

@@ -74,7 +74,7 @@ async function init(context: CommandContext, folder: string, options: InitOption
   await saveChange(layout, { change, nowMs });
   // Last: without this file the folder is no repository, whatever a crash before left in it.
   await saveSettings(layout, settings);
-  printResult(context, options, describe(layout, grantKeys, options));
+  await printResult(context, options, describe(layout, grantKeys, options));
 }
 
 /** The first folder made takes the rest with it: all of it is for its owner only. */

@@ -62,7 +62,7 @@ async function newKey(context: CommandContext, file: string, options: NewKeyOpti
   const publicFile = file.replace(/\.json$/, '.pub.json');
   const contents = `${JSON.stringify(key, null, 2)}\n`;
   await writeFileDurably({ path: publicFile, contents, mode: 0o644, replace: true });
-  printResult(context, options, {
+  await printResult(context, options, {
     lines: [`${file}: ${scheme}, key id ${keyId}`, `${publicFile}: its public half`],
     json: { keyId, scheme, file, publicFile },
   });
@@ -73,7 +73,7 @@ async function keys(context: CommandContext, folder: string, options: OutputOpti
   await loadSettings(layout);
   const metadataKeys = await listMetadataKeys(layout);
   const certificates = await listCertificates(layout);
-  printResult(context, options, {
+  await printResult(context, options, {
     lines: [
       ...metadataKeys.map(({ role, keyId, scheme, public: key }) =>
         `${role.padEnd(24)} key id ${keyId} ${scheme} ${key.includes('\n') ? '' : key}`.trimEnd(),

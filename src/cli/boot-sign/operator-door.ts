@@ -1,4 +1,3 @@
-import type { ReadStream } from 'node:fs';
 import { CodedError, messageOf } from '../../core/errors.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../../core/strict-json.ts';
 import type { ArtifactReference } from '../../signing/artifact.ts';
@@ -16,7 +15,7 @@ export class DoorError extends CodedError<'door-unreachable' | 'door-refused'> {
 /** What publishing needs of the boot server's operators' door. */
 export interface OperatorDoor {
   hasArtifact(sha256: string): Promise<boolean>;
-  putArtifact(reference: ArtifactReference, contents: ReadStream): Promise<void>;
+  putArtifact(reference: ArtifactReference, contents: AsyncIterable<Uint8Array>): Promise<void>;
   /** As `GET /admin/v1/nodes` answers. */
   listNodes(): Promise<readonly JsonObject[]>;
   /** Puts a whole repository in force; answers the versions that are now served. */

@@ -62,7 +62,7 @@ async function list(context: CommandContext, folder: string, options: OutputOpti
   const repository = await openRepository(folder, context.clock.nowMs());
   const names = await listPending(repository.layout);
   const pending = await Promise.all(names.map((name) => describePending(repository, name)));
-  printResult(context, options, {
+  await printResult(context, options, {
     lines: pending.length === 0 ? ['nothing waits'] : pending.flatMap(({ lines }) => lines),
     json: { pending: pending.map(({ json }) => json) },
   });
@@ -89,7 +89,7 @@ async function merge(context: CommandContext, folder: string, options: MergeOpti
   const carriedOut = await carryOut(repository, { proposal, signer, nowMs, whenPending: 'replace' });
   const changes = [...describeProposal(proposal)];
   const lines = [carriedOut.inForce ? 'in force:' : 'merged:', ...changes];
-  printCarriedOut(context, options, { result: { lines, json: { changes } }, carriedOut });
+  await printCarriedOut(context, options, { result: { lines, json: { changes } }, carriedOut });
 }
 
 async function drop(
@@ -100,5 +100,5 @@ async function drop(
   const layout = layoutOf(folder);
   const { name } = await loadPending(layout, options.name);
   await removePending(layout, name);
-  printResult(context, options, { lines: [`${name} is given up`], json: { dropped: name } });
+  await printResult(context, options, { lines: [`${name} is given up`], json: { dropped: name } });
 }

@@ -1,8 +1,10 @@
 import { Command, CommanderError } from 'commander';
 import { systemClock } from '../../core/clock.ts';
 import { createChannelCommand } from './channel.ts';
-import type { CommandContext } from './command.ts';
+import { type CommandContext, withExamples } from './command.ts';
+import { createCompletionCommand } from './completion.ts';
 import { createInitCommand } from './init.ts';
+import { createInspectCommand } from './inspect.ts';
 import { createKeysCommand, createNewKeyCommand } from './keys.ts';
 import { describeFailure, EXIT } from './outcome.ts';
 import { createMergeCommand, createPendingCommand } from './pending.ts';
@@ -22,6 +24,47 @@ const DEFAULT_CONTEXT: CommandContext = {
   environment: process.env,
 };
 
+/** By command; --help shows them. */
+const EXAMPLES: readonly (readonly [string, ...string[]])[] = [
+  ['init', 'init signing --grant-key grant-keys.json --channel demo'],
+  ['keys', 'keys signing'],
+  ['new-key', 'new-key alice.json', 'new-key alice.json --scheme ecdsa-sha2-nistp256'],
+  ['root show', 'root show signing'],
+  ['root add-key', 'root add-key signing --role channel-demo --key alice.pub.json'],
+  ['root remove-key', 'root remove-key signing --role channel-demo --key-id 5b3cf1d2 --threshold 2'],
+  ['root rotate', 'root rotate signing --key-id 5b3cf1d2 --key new.pub.json'],
+  ['root threshold', 'root threshold signing --role channel-demo --threshold 2'],
+  ['root grant-key', 'root grant-key signing --add grant-keys.json'],
+  ['channel add', 'channel add signing --channel edge --key alice.pub.json --key bob.pub.json --threshold 2'],
+  [
+    'stage0',
+    'stage0 signing --base build/stage0 --build 1 --server-url https://boot.example:8444 --server-ca ca.pem',
+  ],
+  [
+    'release',
+    'release signing --channel demo --version 1 --name "demo 1" --kernel vmlinuz --initramfs initrd --cmdline quiet',
+  ],
+  ['withdraw', 'withdraw signing --channel demo --version 41 --dry-run', 'withdraw signing --build 7'],
+  ['sign', 'sign targets-5.json --key alice.json --dry-run', 'sign targets-5.json --key alice.json'],
+  ['pending list', 'pending list signing'],
+  ['merge', 'merge signing --name targets-5 --from from-alice.json --from from-bob.json'],
+  ['publish', 'publish signing --socket bootward-data/operators.sock'],
+  ['refresh', 'refresh signing', 'refresh signing --all'],
+  ['verify', 'verify signing', 'verify signing --root 1.root.json -o yaml'],
+  ['inspect', 'inspect signing/metadata/timestamp.json', 'inspect stage0.efi -o json'],
+];
+
+function addExamples(program: Command, name: string, examples: readonly string[]): void {
+  const command = name
+    .split(' ')
+    .reduce<Command | undefined>(
+      (parent, word) => parent?.commands.find((child) => child.name() === word),
+      program,
+    );
+  if (command === undefined) throw new Error(`there is no command ${name}`);
+  withExamples(command, ...examples);
+}
+
 /** Runs one command and answers its exit code; never throws, never exits. */
 export async function runBootSign(
   args: readonly string[],
@@ -36,7 +79,7 @@ export async function runBootSign(
   }
 }
 
-function createProgram(context: CommandContext): Command {
+export function createProgram(context: CommandContext = DEFAULT_CONTEXT): Command {
   const program = new Command('boot-sign').description(
     'the signing side of Bootward: keys, releases, stage-0',
   );
@@ -55,8 +98,11 @@ function createProgram(context: CommandContext): Command {
     createPublishCommand,
     createRefreshCommand,
     createVerifyCommand,
+    createInspectCommand,
+    createCompletionCommand,
   ])
     program.addCommand(create(context));
+  for (const [name, ...examples] of EXAMPLES) addExamples(program, name, examples);
   return withContext(program, context);
 }
 

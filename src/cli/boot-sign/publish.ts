@@ -5,6 +5,7 @@ import { loadMetadata, type StoredMetadata } from '../../signing/repository/meta
 import type { VerifiedRepository } from '../../signing/tuf/verify-repository.ts';
 import { type CommandContext, createFolderCommand, type OutputOptions, printResult } from './command.ts';
 import { createOperatorDoor } from './operator-door.ts';
+import { withProgress } from './progress.ts';
 import { verifyFolder } from './verify-folder.ts';
 
 interface PublishOptions extends OutputOptions {
@@ -29,11 +30,13 @@ async function publish(context: CommandContext, folder: string, options: Publish
   const uploaded: string[] = [];
   for (const [sha256, length] of artifacts) {
     if (await door.hasArtifact(sha256)) continue;
-    await door.putArtifact({ sha256, length }, createReadStream(artifactFile(layout, sha256)));
+    const shown = { title: `sending ${sha256.slice(0, 12)}`, totalBytes: length };
+    const contents = withProgress(context, shown, createReadStream(artifactFile(layout, sha256)));
+    await door.putArtifact({ sha256, length }, contents);
     uploaded.push(sha256);
   }
   const answer = await door.postMetadata(filesToSend(stored, repository));
-  printResult(context, options, {
+  await printResult(context, options, {
     lines: [
       `${uploaded.length} artifacts sent, ${artifacts.size - uploaded.length} were there already`,
       `served now: ${[...repository.roles].map(([role, { version }]) => `${role} ${version}`).join(', ')}`,

@@ -43,7 +43,7 @@ async function refreshOnline(context: CommandContext, given: Refresh): Promise<v
   const change = await finishProposal({ current, signer: keys.signer, onlineExpiresMs });
   await saveChange(layout, { stored, change, nowMs });
   const written = change.map(({ name }) => name);
-  printResult(context, options, describe(written, expiry.onlineMs));
+  await printResult(context, options, describe(written, expiry.onlineMs));
 }
 
 async function renew(context: CommandContext, given: Refresh): Promise<void> {
@@ -53,7 +53,7 @@ async function renew(context: CommandContext, given: Refresh): Promise<void> {
   const carriedOut = await carryOut(repository, { proposal, signer: keys.signer, nowMs });
   const written = proposal.drafts.map(({ role, version }) => `${version}.${role}.json`);
   const result = describe(written, Math.min(expiry.offlineMs, expiry.onlineMs));
-  printCarriedOut(context, options, { result, carriedOut });
+  await printCarriedOut(context, options, { result, carriedOut });
 }
 
 function describe(written: readonly string[], expiresMs: number) {

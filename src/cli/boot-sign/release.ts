@@ -98,7 +98,7 @@ async function release(context: CommandContext, folder: string, options: Release
     },
   });
   const result = describe(listing, manifest, carriedOut.inForce ? 'listed' : 'proposed');
-  printCarriedOut(context, options, { result, carriedOut });
+  await printCarriedOut(context, options, { result, carriedOut });
 }
 
 function manifestOf(

@@ -129,7 +129,7 @@ async function show(context: CommandContext, folder: string, options: OutputOpti
     keys: keys.map((key) => ({ keyId: keyIdOf(key), scheme: key.scheme })),
   }));
   const expires = new Date(current.root.expiresMs).toISOString();
-  printResult(context, options, {
+  await printResult(context, options, {
     lines: [
       `root version ${current.root.version}, good until ${expires}`,
       ...roles.flatMap(({ role, threshold, keys }) => [
@@ -151,7 +151,7 @@ async function verify(
   const { files, trustedRoot } = await loadMetadata(layoutOf(folder));
   const start = options.root === undefined ? trustedRoot : await readFile(options.root);
   const versions = verifyRootChain(start, files).map(({ version }) => version);
-  printResult(context, options, {
+  await printResult(context, options, {
     lines: [`good: root ${versions.join(', ')}`],
     json: { versions },
   });

@@ -47,7 +47,7 @@ async function sign(context: CommandContext, file: string, options: SignOptions)
   const changes = [...describeProposal(proposal)];
   if (options.dryRun) {
     const open = missingIn(proposal, known).map((missing) => `  ${describeMissing(missing)}`);
-    printResult(context, options, { lines: [...changes, ...open], json: { changes } });
+    await printResult(context, options, { lines: [...changes, ...open], json: { changes } });
     return;
   }
   const passphrase = once(() => readPassphrase(options));
@@ -56,7 +56,7 @@ async function sign(context: CommandContext, file: string, options: SignOptions)
   const made = countSignatures(signed) - countSignatures(proposal);
   if (made === 0) throw new UsageError(`${file} asks for no signature of these keys, or has them already`);
   await writeFileDurably({ path: file, contents: encodeProposal(signed), mode: 0o644, replace: true });
-  printResult(context, options, describe(signed, { changes, made, missing: missingIn(signed, known) }));
+  await printResult(context, options, describe(signed, { changes, made, missing: missingIn(signed, known) }));
 }
 
 function describe(

@@ -79,7 +79,7 @@ async function stage0(context: CommandContext, folder: string, options: Stage0Op
   const composed = await compose(repository, options, epochSeconds);
   if (options.dryRun) {
     const unsigned = listingOf(composed, composed.image, options);
-    printResult(context, options, describe(unsigned, 'would list (unsigned so far)'));
+    await printResult(context, options, describe(unsigned, 'would list (unsigned so far)'));
     return;
   }
   const keys = keysAtHand(repository.layout, options);
@@ -89,11 +89,11 @@ async function stage0(context: CommandContext, folder: string, options: Stage0Op
   const carriedOut = options.signOnly ? undefined : await list(repository, { build, image, keys, nowMs });
   if (options.save !== undefined) await writeFile(options.save, image);
   if (carriedOut === undefined) {
-    printResult(context, options, describe(build, 'signed, not listed:'));
+    await printResult(context, options, describe(build, 'signed, not listed:'));
     return;
   }
   const result = describe(build, carriedOut.inForce ? 'listed' : 'proposed');
-  printCarriedOut(context, options, { result, carriedOut });
+  await printCarriedOut(context, options, { result, carriedOut });
 }
 
 /** Decided before anything is written; the image first, so that metadata never name what is not there. */

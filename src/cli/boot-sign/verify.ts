@@ -25,7 +25,7 @@ async function verify(context: CommandContext, folder: string, options: VerifyOp
     nowMs: context.clock.nowMs(),
     ...(options.root !== undefined && { trustedRoot: await readFile(options.root) }),
   });
-  printResult(context, options, describe(verified, context.clock.nowMs()));
+  await printResult(context, options, describe(verified, context.clock.nowMs()));
 }
 
 function describe({ repository, artifacts }: VerifiedFolder, nowMs: number) {

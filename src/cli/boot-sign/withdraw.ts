@@ -54,7 +54,7 @@ async function withdraw(context: CommandContext, folder: string, options: Withdr
   const running = nodes === undefined ? [] : [describeNodes(nodes)];
   const json: JsonObject = { target: what.target, ...(nodes !== undefined && { nodes: [...nodes] }) };
   if (options.dryRun) {
-    printResult(context, options, { lines: [`would withdraw ${what.target}`, ...running], json });
+    await printResult(context, options, { lines: [`would withdraw ${what.target}`, ...running], json });
     return;
   }
   const { signer } = keysAtHand(repository.layout, options);
@@ -62,7 +62,7 @@ async function withdraw(context: CommandContext, folder: string, options: Withdr
   const did = carriedOut.inForce ? 'withdrawn' : 'proposed to withdraw';
   const next = carriedOut.inForce ? ['publish it: boot servers and nodes act on it from then on'] : [];
   const lines = [`${did}: ${what.target}`, ...running, ...next];
-  printCarriedOut(context, options, { result: { lines, json }, carriedOut });
+  await printCarriedOut(context, options, { result: { lines, json }, carriedOut });
 }
 
 interface Listed {

@@ -1,21 +1,28 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import type { Argument, Command } from 'commander';
+import type { Argument, Command, Option } from 'commander';
 import { expect, test } from 'vitest';
 import { createWholeProgram } from '../../src/cli/boot-admin/program.ts';
+import { createProgram } from '../../src/cli/boot-sign/program.ts';
 
-const FILE = 'docs/boot-admin.md';
 const TABLE = '| command | does |';
 
-test('docs/boot-admin.md lists every command with its options', async () => {
-  const written = readFileSync(FILE, 'utf8');
+/** Each program has one page. */
+const PROGRAMS: readonly [string, () => Promise<Command>][] = [
+  ['boot-admin', createWholeProgram],
+  ['boot-sign', async () => createProgram()],
+];
+
+test.each(PROGRAMS)('docs/%s.md lists every command with its options', async (name, create) => {
+  const file = `docs/${name}.md`;
+  const written = readFileSync(file, 'utf8');
   const [introduction = ''] = written.split(TABLE);
-  const right = `${introduction}${describeCommands(await createWholeProgram())}\n`;
-  if (process.env.UPDATE_DOCS === '1') writeFileSync(FILE, right);
-  expect(readFileSync(FILE, 'utf8')).toBe(right);
+  const right = `${introduction}${describeCommands(await create())}\n`;
+  if (process.env.UPDATE_DOCS === '1') writeFileSync(file, right);
+  expect(readFileSync(file, 'utf8')).toBe(right);
 });
 
-test('every command says in words what it does and what it takes', async () => {
-  for (const command of leavesOf(await createWholeProgram())) {
+test.each(PROGRAMS)('every command of %s says in words what it does and what it takes', async (_, create) => {
+  for (const command of leavesOf(await create())) {
     const texts = [command, ...command.registeredArguments, ...command.options].map((part) =>
       typeof part.description === 'function' ? part.description() : part.description,
     );
@@ -29,12 +36,17 @@ function leavesOf(program: Command): Command[] {
 
 function describeCommands(program: Command): string {
   const rows = leavesOf(program).map((command) => {
-    const options = command.options.map(
-      ({ flags, description }) => `<br>\`${flags}\`: ${inCell(description)}`,
-    );
+    const options = command.options
+      .filter(isOfItsOwn)
+      .map(({ flags, description }) => `<br>\`${flags}\`: ${inCell(description)}`);
     return `| \`${nameOf(command)}\` | ${inCell(command.description())}${options.join('')} |`;
   });
   return [TABLE, '| --- | --- |', ...rows].join('\n');
+}
+
+/** The others are told of once, above the table. */
+function isOfItsOwn({ long }: Option): boolean {
+  return long === undefined || !['--output', '--passphrase-file', '--passphrase-fd'].includes(long);
 }
 
 function nameOf(command: Command): string {
