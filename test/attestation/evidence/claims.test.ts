@@ -52,6 +52,27 @@ describe('claims', () => {
     expect(() => parse(changes)).toThrow(refusal);
   });
 
+  it.each<[object, string]>([
+    [{ note: 'x' }, 'unknown field "note"'],
+    [{ purpose: 'install' }, '"purpose" is none that we know'],
+    [{ stage0Build: 0 }, '"stage0Build" is not an integer from 1'],
+    [{ serverKey: 5 }, '"serverKey" is not a SHA-256 in lower-case hex'],
+    [{ ephemeralKey: 5 }, '"ephemeralKey" is not a string'],
+    [{ ephemeralKey: toBase64(spki('P-384')) }, '"ephemeralKey" is not a P-256 key'],
+    [
+      { ephemeralKey: toBase64(Buffer.concat([ephemeral, Buffer.alloc(1)])) },
+      '"ephemeralKey" is not in its one canonical form',
+    ],
+  ])('say what is wrong with them: %j', (changes, fault) => {
+    expect(() => parse(changes)).toThrow(`claims: ${fault}`);
+  });
+
+  it('have 4096 bytes at most', () => {
+    const padded = (length: number) => utf8Bytes(JSON.stringify(valid).padEnd(length));
+    expect(parseClaims(padded(4096)).stage0Build).toBe(7);
+    expect(() => parseClaims(padded(4097))).toThrow(refusal);
+  });
+
   it.each(['', 'null', '[]', '{"purpose":"boot","purpose":"boot"}', `{"purpose":"${'x'.repeat(5000)}"}`])(
     'refuses what is no such object: %.20s',
     (text) => {

@@ -35,6 +35,10 @@ describe('a policy tried on evidence that is kept', () => {
     ['a changed firmware', appraisalInput({ attester: { baseline: { ...baselineOf(), pcrs: {} } } })],
     ['a way in that is not accepted', appraisalInput({ attester: { admission: 'open' } })],
     ['a PCR that must be zero', appraisalInput({ policy: policyWith({ 3: { kind: 'zero' } }) })],
+    [
+      'such a PCR beside a way in that is not accepted',
+      appraisalInput({ policy: policyWith({ 3: { kind: 'zero' } }), attester: { admission: 'open' } }),
+    ],
   ])('says what it says to the evidence itself: %s', (_, input) => {
     const { verdict, reasons, notes } = decide(input);
     expect(tryOn(input)).toEqual({ verdict, reasons, notes });

@@ -48,15 +48,23 @@ describe('which stage-0 was started', () => {
   });
 
   it.each([
-    [30, 'just now'],
+    [119, 'just now'],
+    [120, '2 minutes ago'],
     [600, '10 minutes ago'],
     [7200, '2 hours ago'],
     [86_400, '24 hours ago'],
+    [2 * 86_400, '2 days ago'],
     [3 * 86_400, '3 days ago'],
   ])('P11 and says since when: %d seconds', (seconds, words) => {
     const withdrawn = { ...OLD, withdrawnAtSeconds: 1_000_000 - seconds };
     expect(faultOf(OLD.pcr4SecureBoot, OLD.pcr11, [withdrawn, NEW])?.message).toBe(
       `PCR 4 and PCR 11: stage-0 is x86_64 build 1, withdrawn (${words}); boot a listed build`,
+    );
+  });
+
+  it('P11 and leaves out since when where nobody knows', () => {
+    expect(faultOf(OLD.pcr4SecureBoot, OLD.pcr11)?.message).toBe(
+      'PCR 4 and PCR 11: stage-0 is x86_64 build 1, withdrawn; boot a listed build',
     );
   });
 
@@ -70,6 +78,7 @@ describe('which stage-0 was started', () => {
   it.each<[string, string, string, Stage0Reference[], RegExp]>([
     ['another application', hex('ee'), NEW.pcr11, [OLD, NEW], /^PCR 4 is e{64}:/],
     ['other sections', NEW.pcr4SecureBoot, hex('ee'), [OLD, NEW], /^PCR 11 is e{64}:/],
+    ['other sections of what nobody verified', hex('b2'), hex('ee'), [OLD, NEW], /^PCR 11 is e{64}:/],
     ['both', hex('ee'), hex('dd'), [OLD, NEW], /^PCR 4 is e{64}, PCR 11 is d{64}:/],
     [
       'PCR 4 of one build and PCR 11 of another',
