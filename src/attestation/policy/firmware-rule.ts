@@ -62,5 +62,5 @@ function changeOf(quote: VerifiedQuote, pcr: number, approved: string | undefine
 
 function holds(quote: VerifiedQuote, pcr: number, expected: string | undefined): boolean {
   const value = quote.pcrs.get(pcr);
-  return value !== undefined && expected !== undefined && toHex(value) === expected;
+  return value !== undefined && toHex(value) === expected;
 }

@@ -8,7 +8,7 @@ import { concludeFrom, type Finding, findingOf, Refusal, type VerdictKind } from
 import { verifyEvidence } from '../verify.ts';
 import { appraiseState } from './appraise-state.ts';
 import type { FirmwareApproval } from './baseline.ts';
-import { evidencePolicyOf, isAfterHandover } from './evidence-policy.ts';
+import { evidencePolicyOf } from './evidence-policy.ts';
 import type { Policy } from './policy.ts';
 import type { Stage0Reference } from './stage0-matching.ts';
 
@@ -46,7 +46,7 @@ function appraiseFields(fields: EvidenceFields, given: Parameters<typeof apprais
     expectedExtraData,
     untrustedEvidence: fields,
     purpose,
-    ...(session && isAfterHandover(purpose) && { session }),
+    ...(session && { session }),
     policy: evidencePolicyOf(context),
   });
   const { reasons, notes, quote, verdict } = outcome;
