@@ -4,7 +4,8 @@ import { measureUki } from '../../signing/efi/uki-measurement.ts';
 import { artifactsIn, parseListedManifest } from '../../signing/manifest.ts';
 import { readStoredArtifact, verifyStoredArtifact } from '../../signing/repository/artifact-folder.ts';
 import type { RepositoryLayout } from '../../signing/repository/layout.ts';
-import type { StoredMetadata } from '../../signing/repository/metadata-folder.ts';
+import { type StoredMetadata, trustedMetadata } from '../../signing/repository/metadata-folder.ts';
+import { keyringsOf, requireVerifiableByNodes } from '../../signing/tuf/keyrings.ts';
 import type { Stage0Listing } from '../../signing/tuf/listings.ts';
 import { type VerifiedRepository, verifyRepository } from '../../signing/tuf/verify-repository.ts';
 
@@ -26,6 +27,7 @@ export async function verifyFolder(input: {
   const { layout, stored, nowMs } = input;
   const trustedRoot = input.trustedRoot ?? stored.trustedRoot;
   const repository = verifyRepository({ trustedRoot, files: stored.files, nowMs });
+  requireVerifiableByNodes(keyringsOf(trustedMetadata(stored)));
   const artifacts = new Map<string, number>();
   for (const listing of repository.stage0Builds) {
     verifyMeasurements(listing, await readStoredArtifact(layout, listing));

@@ -69,11 +69,23 @@ export function isSameRing(one: RoleKeyring | undefined, other: RoleKeyring): bo
  * @throws {TufError} `tuf-keys-refused`
  */
 export function requireSensible(keyrings: Keyrings): void {
-  for (const [role, ring] of keyrings) {
-    requireThreshold(role, ring);
-    requireAgentsCan(role, ring);
-  }
+  for (const [role, ring] of keyrings) requireThreshold(role, ring);
+  requireVerifiableByNodes(keyrings);
   requireSeparate(keyrings);
+}
+
+/**
+ * Debian 12's OpenSSL, which stage-0 has, knows no ML-DSA: such a signature counts for nothing there. Roles
+ * whose threshold nodes could never see are refused, before a node finds out.
+ *
+ * @throws {TufError} `tuf-keys-refused`
+ */
+export function requireVerifiableByNodes(keyrings: Keyrings): void {
+  for (const [role, { keys, threshold }] of keyrings) {
+    const verifiable = keys.filter(isVerifiedByAgents).length;
+    if (verifiable < threshold && !SERVER_ROLES.has(role))
+      refuse(`${role}: nodes can verify ${verifiable} of its keys and must see ${threshold} signatures`);
+  }
 }
 
 function requireThreshold(role: string, { keys, threshold }: RoleKeyring): void {
@@ -81,14 +93,6 @@ function requireThreshold(role: string, { keys, threshold }: RoleKeyring): void 
   if (distinct !== keys.length) refuse(`${role}: one key is there twice`);
   if (!Number.isSafeInteger(threshold) || threshold < 1 || threshold > distinct)
     refuse(`${role}: ${threshold} of ${distinct} keys is no threshold`);
-}
-
-/** Debian 12's OpenSSL, which stage-0 has, knows no ML-DSA: such a signature counts for nothing there. */
-function requireAgentsCan(role: string, { keys, threshold }: RoleKeyring): void {
-  if (SERVER_ROLES.has(role)) return;
-  const verifiable = keys.filter(isVerifiedByAgents).length;
-  if (verifiable < threshold)
-    refuse(`${role}: nodes can verify ${verifiable} of its keys and must see ${threshold} signatures`);
 }
 
 function requireSeparate(keyrings: Keyrings): void {
