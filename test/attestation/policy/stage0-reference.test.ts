@@ -7,7 +7,7 @@ import { pcrsOf } from '../evidence-fixture.ts';
 
 const image = asciiBytes('Authenticode of the image');
 const kernel = asciiBytes('Authenticode of the kernel');
-const NAMES = ['.linux', '.osrel', '.cmdline', '.initrd'];
+const NAMES = ['.linux', '.osrel', '.cmdline', '.initrd', '.splash', '.dtb', '.pcrpkey'];
 const sections = NAMES.map((name) => ({ name, sha256: sha256(asciiBytes(`content of ${name}`)) }));
 
 const application = (hashed: Uint8Array) => ({

@@ -133,7 +133,11 @@ describe('reference values', () => {
   });
 
   it('Q58 refuses a reference that cannot be compared', () => {
-    expect(codesOf(verdictWith([{ pcr: 4, accepted: [] }]))).toEqual(['reference-unusable']);
-    expect(codesOf(verdictWith([{ pcr: 10, accepted: [ZERO] }]))).toEqual(['reference-unusable']);
+    expect(verdictWith([{ pcr: 4, accepted: [] }]).reasons).toEqual([
+      { code: 'reference-unusable', message: 'PCR 4: policy accepts no value' },
+    ]);
+    expect(verdictWith([{ pcr: 10, accepted: [ZERO] }]).reasons).toEqual([
+      { code: 'reference-unusable', message: 'PCR 10: policy refers to it, but it is not quoted' },
+    ]);
   });
 });
