@@ -1,0 +1,60 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { type Command, Option } from 'commander';
+import { sha256, toHex } from '../../core/bytes.ts';
+import { writeFileDurably } from '../../core/durable-file.ts';
+import { LARGE_BOOT_IMAGE_BYTES, requireBootImage } from '../../signing/pi/boot-image.ts';
+import { createBootSig, TARGET_SOCS, type TargetSoc } from '../../signing/pi/boot-sig.ts';
+import { type CommandContext, createFileSigningCommand, type OutputOptions, printResult } from './command.ts';
+import { defaultTimeSeconds, toPositiveInteger } from './options.ts';
+import { openRsaKey, type RsaKeyOptions, withRsaKey } from './rsa-key.ts';
+
+interface RpiImageOptions extends OutputOptions, RsaKeyOptions {
+  readonly out?: string;
+  readonly targetSoc?: TargetSoc;
+  readonly time?: number;
+}
+
+export function createRpiImageCommand(context: CommandContext): Command {
+  return withRsaKey(
+    createFileSigningCommand(
+      'rpi-image',
+      "sign a boot.img for the Raspberry Pi's native bootloader: writes boot.sig (RSA-2048 only)",
+      'the FAT image that the bootloader loads',
+    ),
+  )
+    .option('--out <FILE>', 'where the signature goes; boot.sig beside the image unless told')
+    .addOption(new Option('--target-soc <SOC>', 'name the chip in it').choices(TARGET_SOCS))
+    .option(
+      '--time <SECONDS>',
+      'Unix time to write into it; SOURCE_DATE_EPOCH or now unless told',
+      toPositiveInteger,
+    )
+    .action((file: string, options: RpiImageOptions) => rpiImage(context, file, options));
+}
+
+async function rpiImage(context: CommandContext, file: string, options: RpiImageOptions): Promise<void> {
+  const { out = join(dirname(file), 'boot.sig'), targetSoc } = options;
+  const image = await readFile(file);
+  requireBootImage(image);
+  const signer = await openRsaKey(options);
+  const timeSeconds = options.time ?? defaultTimeSeconds(context.environment, context.clock.nowMs());
+  const given = { image, timeSeconds, signer };
+  const bootSig = await createBootSig(targetSoc === undefined ? given : { ...given, targetSoc });
+  await writeFileDurably({ path: out, contents: bootSig, mode: 0o644, replace: true });
+  await printResult(context, options, describe({ out, image, timeSeconds }));
+}
+
+function describe({ out, image, timeSeconds }: { out: string; image: Uint8Array; timeSeconds: number }) {
+  const digest = toHex(sha256(image));
+  const isLarge = image.length > LARGE_BOOT_IMAGE_BYTES;
+  const warning = 'warning: above 64 MiB loading takes long, and boards with little memory may fail';
+  return {
+    lines: [
+      `signed ${out}, for an image of ${image.length} bytes`,
+      `  SHA-256  ${digest}`,
+      ...(isLarge ? [warning] : []),
+    ],
+    json: { file: out, length: image.length, sha256: digest, timeSeconds, large: isLarge },
+  };
+}
