@@ -14,7 +14,7 @@ const FORWARDED_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2'];
  */
 const RUNTIME_FLAGS = createRequire(import.meta.url)('./runtime-flags.json');
 
-/** @param {'boot-server' | 'boot-admin' | 'boot-sign'} command */
+/** @param {'boot-server' | 'boot-admin' | 'boot-sign' | 'boot-signer'} command */
 export async function launch(command) {
   const flags = RUNTIME_FLAGS[command] ?? [];
   const isRightRuntime = Number(process.versions.node.split('.')[0]) >= NEEDS_MAJOR;

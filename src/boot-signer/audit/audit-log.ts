@@ -81,7 +81,8 @@ function readRecord(line: Uint8Array, head: AuditHead): AuditRecord {
     if (typeof time !== 'string' || !TIME.test(time)) throw new Error('"time" is no time');
     if (!isJsonObject(event) || typeof event.type !== 'string') throw new Error('"event" is none');
     const record = { seq, time, previous, event };
-    if (canonicalize(record) !== Buffer.from(line).toString('utf8')) throw new Error('its form is not canonical');
+    if (canonicalize(record) !== Buffer.from(line).toString('utf8'))
+      throw new Error('its form is not canonical');
     return record;
   } catch (cause) {
     throw new SignerStateError(

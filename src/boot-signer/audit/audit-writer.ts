@@ -65,20 +65,21 @@ function createWriter(input: {
   let waiting: Uint8Array[] = [];
   let turn: Promise<void> | undefined;
 
-  const flush = async (): Promise<void> => {
+  let last: Promise<void> = Promise.resolve();
+
+  const flush = async (previous: Promise<void>): Promise<void> => {
     // One turn of the event loop, so that whoever is ready at the same time shares the write.
     await new Promise((resolve) => setImmediate(resolve));
+    await previous;
     const lines = concatBytes(...waiting);
     const upTo = head;
     waiting = [];
     turn = undefined;
-    await last;
     step('before-record');
     await writeAll(files.log, lines);
     step('record-durable');
     writeAnchor(files.anchor, upTo);
   };
-  let last: Promise<void> = Promise.resolve();
 
   return {
     get head() {
@@ -89,22 +90,14 @@ function createWriter(input: {
       head = record.head;
       waiting.push(record.line);
       if (turn === undefined) {
-        turn = flush().catch((error: Error) => {
-          input.onFailure(error);
-          throw error;
-        });
-        last = chain(last, turn);
+        turn = flush(last);
+        last = turn;
+        turn.catch(input.onFailure);
       }
       return turn;
     },
-    settled: () => turn ?? last,
+    settled: () => last,
   };
-}
-
-/** `turn` itself waits for what was `last` when it began. */
-function chain(_before: Promise<void>, turn: Promise<void>): Promise<void> {
-  turn.catch(() => undefined);
-  return turn;
 }
 
 function writeAll(descriptor: number, bytes: Uint8Array, from = 0): Promise<void> {

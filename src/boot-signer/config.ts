@@ -1,0 +1,175 @@
+import { createPublicKey } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { Value } from 'typebox/value';
+import { messageOf } from '../core/errors.ts';
+import { parseStrictYaml } from '../core/strict-yaml.ts';
+import { keyIdOf, keyMaterialOf, type TufKey, tufKeyOf } from '../signing/public-key.ts';
+import { CONFIG_SCHEMA, type ConfigDocument } from './config-schema.ts';
+import { SignerStateError } from './errors.ts';
+import { FIRST_SECRET_DESCRIPTOR } from './key-process/descriptors.ts';
+
+/** Someone whose approval counts, however many keys they have. */
+export interface Approver {
+  readonly person: string;
+  readonly keys: ReadonlyMap<string, TufKey>;
+}
+
+export interface KeyConfig {
+  readonly name: string;
+  readonly reference: string;
+  readonly secret: string | undefined;
+  readonly signaturesPerMinute: number;
+}
+
+export interface RoleConfig {
+  readonly role: string;
+  readonly keys: readonly string[];
+  readonly maxExpiryMs: number;
+  /** 0: signed at once. */
+  readonly approvals: number;
+  readonly people: readonly string[];
+}
+
+/** Validated, with defaults filled in and every path absolute. */
+export interface Config extends Pick<ConfigDocument, 'tcp' | 'artifacts' | 'refresh'> {
+  readonly stateDir: string;
+  readonly socket: { readonly path: string; readonly mode: number };
+  readonly keys: readonly KeyConfig[];
+  readonly roles: ReadonlyMap<string, RoleConfig>;
+  readonly approvers: readonly Approver[];
+  readonly nativeCode: boolean;
+  readonly requestMs: number;
+  readonly maxOpenRequests: number;
+  readonly logLevel: string;
+}
+
+const MAX_CONFIG_BYTES = 1024 * 1024;
+const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+
+/** @throws {SignerStateError} `config-unreadable`, `config-invalid` */
+export function loadConfig(file: string): Config {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new SignerStateError('config-unreadable', `${file}: ${messageOf(cause)}`, { cause });
+  }
+  try {
+    return parseConfig(text, dirname(resolve(file)));
+  } catch (cause) {
+    throw new SignerStateError('config-invalid', `${file}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** @param folder what relative paths are relative to */
+export function parseConfig(text: string, folder: string): Config {
+  const document: unknown = structuredClone(parseStrictYaml(text, { maxBytes: MAX_CONFIG_BYTES }));
+  requireSchema(document);
+  const at = (path: string): string => resolve(folder, path);
+  const { tcp, artifacts, refresh } = document;
+  const config: Config = {
+    stateDir: at(document.stateDir),
+    socket: { path: at(document.socket.path), mode: Number.parseInt(document.socket.mode ?? '0660', 8) },
+    keys: document.keys.map((key) => ({
+      name: key.name,
+      reference: absoluteIn(key.reference, at),
+      secret: key.secret === undefined ? undefined : absoluteIn(key.secret, at),
+      signaturesPerMinute: key.signaturesPerMinute ?? 60,
+    })),
+    roles: new Map(document.roles.map((role) => [role.role, roleOf(role)])),
+    approvers: (document.approvers ?? []).map(approverOf),
+    nativeCode: document.nativeCode ?? false,
+    requestMs: (document.requestHours ?? 24) * HOUR_MS,
+    maxOpenRequests: document.maxOpenRequests ?? 100,
+    logLevel: document.logLevel ?? 'info',
+    ...(artifacts !== undefined && { artifacts: at(artifacts) }),
+    ...(refresh !== undefined && { refresh: { ...refresh, repository: at(refresh.repository) } }),
+    ...(tcp !== undefined && {
+      tcp: {
+        ...tcp,
+        certificateFile: at(tcp.certificateFile),
+        keyFile: at(tcp.keyFile),
+        clientCaFile: at(tcp.clientCaFile),
+      },
+    }),
+  };
+  requireSense(config, document);
+  return config;
+}
+
+function requireSchema(document: unknown): asserts document is ConfigDocument {
+  const error = Value.Errors(CONFIG_SCHEMA, document)[0];
+  if (error === undefined) return;
+  const where = error.instancePath.slice(1).replaceAll('/', '.') || 'the document';
+  const { description } = (error as { schema?: { description?: string } }).schema ?? {};
+  throw new Error(`${where}: ${description === undefined ? error.message : `expected ${description}`}`);
+}
+
+function roleOf({ role, keys, maxDays, approvals }: ConfigDocument['roles'][number]): RoleConfig {
+  return {
+    role,
+    keys,
+    maxExpiryMs: maxDays * DAY_MS,
+    approvals: approvals?.count ?? 0,
+    people: approvals?.people ?? [],
+  };
+}
+
+function approverOf({ person, publicKeys }: { person: string; publicKeys: string[] }): Approver {
+  const keys = publicKeys.map((pem) => {
+    if (!pem.startsWith('-----BEGIN PUBLIC KEY-----'))
+      throw new Error(`approver ${person}: a key is no public key in PEM`);
+    return tufKeyOf(createPublicKey(pem));
+  });
+  return { person, keys: new Map(keys.map((key) => [keyIdOf(key), key])) };
+}
+
+/** What a schema cannot say: names that are there, nobody twice, nobody's key in two hands. */
+function requireSense(config: Config, { roles }: ConfigDocument): void {
+  requireDistinct(
+    'key',
+    config.keys.map(({ name }) => name),
+  );
+  requireDistinct(
+    'role',
+    roles.map(({ role }) => role),
+  );
+  requireDistinct(
+    'approver',
+    config.approvers.map(({ person }) => person),
+  );
+  requireDistinct(
+    'public key of an approver',
+    config.approvers.flatMap(({ keys }) => [...keys.values()].map(keyMaterialOf)),
+  );
+  for (const { name, secret } of config.keys)
+    if (secret?.startsWith('fd:') && Number(secret.slice(3)) < FIRST_SECRET_DESCRIPTOR)
+      throw new Error(`key ${name}: descriptors for secrets begin at ${FIRST_SECRET_DESCRIPTOR}`);
+  const keys = new Set(config.keys.map(({ name }) => name));
+  const people = new Set(config.approvers.map(({ person }) => person));
+  for (const role of config.roles.values()) {
+    requireDistinct(`key of ${role.role}`, role.keys);
+    requireDistinct(`approver of ${role.role}`, role.people);
+    requireKnown(`${role.role}: key`, role.keys, keys);
+    requireKnown(`${role.role}: approver`, role.people, people);
+    if (role.approvals > role.people.length)
+      throw new Error(`${role.role}: ${role.approvals} approvals of ${role.people.length} people`);
+  }
+}
+
+function requireDistinct(what: string, values: readonly string[]): void {
+  const twice = values.find((value, index) => values.indexOf(value) !== index);
+  if (twice !== undefined) throw new Error(`${what} ${twice} is there twice`);
+}
+
+function requireKnown(what: string, names: readonly string[], known: ReadonlySet<string>): void {
+  const unknown = names.find((name) => !known.has(name));
+  if (unknown !== undefined) throw new Error(`${what} ${unknown} is not known`);
+}
+
+/** `file:PATH` is relative to the configuration's folder too. */
+function absoluteIn(reference: string, at: (path: string) => string): string {
+  return reference.startsWith('file:') ? `file:${at(reference.slice(5))}` : reference;
+}

@@ -1,0 +1,150 @@
+import { isJsonObject, type JsonObject, type JsonValue } from '../../core/strict-json.ts';
+import type { ApprovalSubject } from '../approvals.ts';
+import type { AuditRecord } from '../audit/audit-log.ts';
+import { SignerStateError } from '../errors.ts';
+import type { SignedMemory } from '../request-types/request-type.ts';
+
+/** A signature by an approver's key; whether it counts is judged when it is needed, by the configuration then. */
+export interface Approval {
+  readonly keyId: string;
+  readonly signature: string;
+}
+
+export interface SigningRequest {
+  readonly subject: ApprovalSubject;
+  readonly client: string;
+  readonly openedMs: number;
+  readonly approvals: readonly Approval[];
+  readonly state: 'open' | 'signed' | 'withdrawn';
+}
+
+export interface SignedRole extends SignedMemory {
+  /** Hex by key id. */
+  readonly signatures: ReadonlyMap<string, string>;
+}
+
+/** What can happen, as the audit log writes it; `type` names it. */
+export type LedgerEvent =
+  | { type: 'initialised' | 'adopted'; roles: Record<string, SignedMemoryJson> }
+  | ({ type: 'request-opened'; client: string } & ApprovalSubjectJson)
+  | { type: 'approved'; id: string; keyId: string; signature: string; person: string }
+  | { type: 'withdrawn'; id: string; by: string }
+  | {
+      type: 'signed';
+      role: string;
+      version: number;
+      sha256: string;
+      signatures: Record<string, string>;
+      remembered: JsonObject;
+      client: string;
+      request?: string;
+      people?: string[];
+    };
+type SignedMemoryJson = { version: number; sha256: string; remembered: JsonObject };
+type ApprovalSubjectJson = {
+  id: string;
+  request: string;
+  role: string;
+  version: number;
+  sha256: string;
+  expiresMs: number;
+};
+
+/** Roles and requests as the audit log leaves them: nothing is remembered that is not written there. */
+export class Ledger {
+  private readonly roles = new Map<string, SignedRole>();
+  private readonly requests = new Map<string, SigningRequest>();
+
+  /** @throws {SignerStateError} `audit-log-damaged` when a record is not what its type says */
+  constructor(records: readonly AuditRecord[]) {
+    for (const { event, seq, time } of records)
+      try {
+        this.apply(event as unknown as LedgerEvent, Date.parse(time));
+      } catch (cause) {
+        throw new SignerStateError(
+          'audit-log-damaged',
+          `record ${seq} of the audit log says nothing that makes sense`,
+          { cause },
+        );
+      }
+  }
+
+  apply(event: LedgerEvent, nowMs: number): void {
+    switch (event.type) {
+      case 'initialised':
+      case 'adopted':
+        for (const [role, memory] of Object.entries(event.roles))
+          this.roles.set(role, { ...memoryOf(memory), signatures: new Map() });
+        return;
+      case 'request-opened':
+        this.open(event, nowMs);
+        return;
+      case 'approved':
+        this.change(event.id, ({ approvals }) => ({
+          approvals: [...approvals, { keyId: event.keyId, signature: event.signature }],
+        }));
+        return;
+      case 'withdrawn':
+        this.change(event.id, () => ({ state: 'withdrawn' }));
+        return;
+      case 'signed':
+        this.sign(event);
+    }
+  }
+
+  last(role: string): SignedRole | undefined {
+    return this.roles.get(role);
+  }
+
+  lastRoles(): ReadonlyMap<string, SignedRole> {
+    return this.roles;
+  }
+
+  request(id: string): SigningRequest | undefined {
+    return this.requests.get(id);
+  }
+
+  allRequests(): readonly SigningRequest[] {
+    return [...this.requests.values()];
+  }
+
+  /** Forgets, in memory only, what ended long ago. */
+  forgetBefore(ms: number): void {
+    for (const [id, { subject }] of this.requests) if (subject.expiresMs < ms) this.requests.delete(id);
+  }
+
+  private open(event: { client: string } & ApprovalSubjectJson, openedMs: number): void {
+    const { id, request: type, role, version, sha256, expiresMs, client } = event;
+    const subject = { id, type, role, version, sha256, expiresMs };
+    this.requests.set(id, { subject, client, openedMs, approvals: [], state: 'open' });
+  }
+
+  private sign(event: Extract<LedgerEvent, { type: 'signed' }>): void {
+    const memory = memoryOf(event);
+    const before = this.roles.get(event.role);
+    const isSame = before?.version === memory.version && before.sha256 === memory.sha256;
+    const signatures = new Map([...(isSame ? before.signatures : []), ...Object.entries(event.signatures)]);
+    this.roles.set(event.role, { ...memory, signatures });
+    if (event.request !== undefined) this.change(event.request, () => ({ state: 'signed' }));
+  }
+
+  private change(id: string, change: (request: SigningRequest) => Partial<SigningRequest>): void {
+    const request = this.requests.get(id);
+    if (request === undefined) throw new Error(`there is no request ${id}`);
+    this.requests.set(id, { ...request, ...change(request) });
+  }
+}
+
+function memoryOf({
+  version,
+  sha256,
+  remembered,
+}: {
+  version: JsonValue;
+  sha256: JsonValue;
+  remembered: JsonValue;
+}): SignedMemory {
+  if (!Number.isSafeInteger(version) || typeof sha256 !== 'string' || !isJsonObject(remembered))
+    throw new Error('no version, no hash or nothing remembered');
+  return { version: version as number, sha256, remembered };
+}

@@ -1,0 +1,148 @@
+import { asciiBytes, bytesEqual, sha256, toHex } from '../../core/bytes.ts';
+import { messageOf } from '../../core/errors.ts';
+import type { JsonObject } from '../../core/strict-json.ts';
+import { STAGE0_ROLE } from '../../signing/names.ts';
+import type { UntrustedEnvelope } from '../../signing/tuf/envelope.ts';
+import { parseReleases, parseStage0Builds } from '../../signing/tuf/listings.ts';
+import { parseSnapshot, parseTimestamp } from '../../signing/tuf/meta-files.ts';
+import { parseRoot } from '../../signing/tuf/root.ts';
+import { parseDelegated, parseTargets } from '../../signing/tuf/targets.ts';
+import { refuse } from '../errors.ts';
+import { verifyReleaseFiles, verifyStage0Files } from './artifacts.ts';
+import { requireClosed } from './closed-members.ts';
+import { rememberListing, requireUnchanged } from './listing-rules.ts';
+import type { Judged, JudgeInput, RequestType } from './request-type.ts';
+import { requireSnapshotForward, requireTimestampForward } from './version-rules.ts';
+
+/**
+ * The "signed" part of a TUF metadata file, in canonical form: what every signature of the file is over.
+ * Who asks says which role it is; the text must be what that role's file is, by the readers that servers and
+ * clients use, and nothing that those would pass over in silence.
+ */
+export const METADATA_TYPE: RequestType = {
+  name: 'metadata',
+  judge(input) {
+    const { policy, untrustedText } = input;
+    const message = asciiBytes(untrustedText);
+    const { envelope, rules } = readRole(policy.role, wrap(untrustedText), input);
+    if (!bytesEqual(envelope.canonical, message))
+      refuse('metadata-refused', `${policy.role}: the text is not in canonical form`);
+    requireClosed(policy.role, envelope.signed);
+    requireVersion(input, envelope, message);
+    requireExpiry(input, envelope);
+    if (!isLast(input, message)) rules.requireForward?.();
+    const { remember = {}, verifyFiles = async () => {} } = rules;
+    return { version: envelope.version, message, remember, verifyFiles };
+  },
+};
+
+/** What a role has beyond what all have. */
+interface RoleRules extends Partial<Pick<Judged, 'remember' | 'verifyFiles'>> {
+  requireForward?(): void;
+}
+
+/** The file as it will be, before anyone has signed it. */
+function wrap(text: string): Uint8Array {
+  if (!/^[\n\x20-\x7e]*$/.test(text)) refuse('metadata-refused', 'the text is not printable ASCII');
+  return asciiBytes(`{"signatures":[],"signed":${text}}`);
+}
+
+function readRole(
+  role: string,
+  bytes: Uint8Array,
+  input: JudgeInput,
+): { envelope: UntrustedEnvelope; rules: RoleRules } {
+  try {
+    return readFile(role, bytes, input);
+  } catch (cause) {
+    return refuse('metadata-refused', `${role}: ${messageOf(cause)}`, cause);
+  }
+}
+
+function readFile(
+  role: string,
+  bytes: Uint8Array,
+  input: JudgeInput,
+): { envelope: UntrustedEnvelope; rules: RoleRules } {
+  switch (role) {
+    case 'root':
+      return { envelope: parseRoot(bytes), rules: {} };
+    case 'targets':
+      return { envelope: parseTargets(bytes), rules: {} };
+    case 'snapshot': {
+      const snapshot = parseSnapshot(bytes);
+      const remember = Object.fromEntries([...snapshot.meta].map(([file, { version }]) => [file, version]));
+      return {
+        envelope: snapshot,
+        rules: { remember, requireForward: () => requireSnapshotForward(snapshot, input) },
+      };
+    }
+    case 'timestamp': {
+      const timestamp = parseTimestamp(bytes);
+      const remember: JsonObject = { 'snapshot.json': timestamp.snapshot.version };
+      return {
+        envelope: timestamp,
+        rules: { remember, requireForward: () => requireTimestampForward(timestamp, input) },
+      };
+    }
+    default:
+      return readDelegated(role, bytes, input);
+  }
+}
+
+function readDelegated(role: string, bytes: Uint8Array, input: JudgeInput) {
+  const envelope = parseDelegated(role, bytes);
+  const known = new Set(Object.keys(input.last?.remembered ?? {}));
+  if (role === STAGE0_ROLE) {
+    const builds = parseStage0Builds(envelope.targets);
+    return {
+      envelope,
+      rules: listingRules(builds, input, (artifacts) => verifyStage0Files(builds, known, artifacts)),
+    };
+  }
+  const releases = parseReleases(role.replace(/^channel-/, ''), envelope.targets);
+  return {
+    envelope,
+    rules: listingRules(releases, input, (artifacts) => verifyReleaseFiles(releases, known, artifacts)),
+  };
+}
+
+function listingRules(
+  listed: readonly { target: string; sha256: string }[],
+  input: JudgeInput,
+  verifyFiles: (artifacts: string) => Promise<void>,
+): RoleRules {
+  return {
+    remember: rememberListing(listed),
+    verifyFiles,
+    requireForward: () => requireUnchanged(listed, input.last?.remembered ?? {}),
+  };
+}
+
+/** Exactly the next version, or what was signed already: the second signature of a threshold. */
+function requireVersion(input: JudgeInput, { role, version }: UntrustedEnvelope, message: Uint8Array): void {
+  const last = input.last?.version ?? 0;
+  if (version === last + 1 || isLast(input, message)) return;
+  if (version === last)
+    refuse(
+      'version-taken',
+      `${role} version ${version} was signed with another content: propose version ${last + 1}`,
+    );
+  refuse(
+    'version-not-next',
+    `${role} is at version ${last} here: only ${last + 1} is signed, this is ${version}`,
+  );
+}
+
+function isLast({ last }: JudgeInput, message: Uint8Array): boolean {
+  return last?.sha256 === toHex(sha256(message));
+}
+
+function requireExpiry({ policy, nowMs }: JudgeInput, { role, expiresMs }: UntrustedEnvelope): void {
+  if (expiresMs <= nowMs) refuse('expiry-refused', `${role} would have expired already`);
+  if (expiresMs > nowMs + policy.maxExpiryMs)
+    refuse(
+      'expiry-refused',
+      `${role} would be good for more than the ${policy.maxExpiryMs / 86_400_000} days of "maxDays"`,
+    );
+}

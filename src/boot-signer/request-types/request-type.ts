@@ -1,0 +1,38 @@
+import type { JsonObject } from '../../core/strict-json.ts';
+import type { RoleConfig } from '../config.ts';
+
+/** What was signed last for a role, and what the next must hold against. */
+export interface SignedMemory {
+  readonly version: number;
+  readonly sha256: string;
+  /** What the type itself wrote: see `remember` in {@link Judged}. */
+  readonly remembered: JsonObject;
+}
+
+/** All that a judgement may look at. It decides; nothing of it asks or changes anything. */
+export interface JudgeInput {
+  readonly policy: RoleConfig;
+  /** What is to be signed, as it was sent. */
+  readonly untrustedText: string;
+  readonly last: SignedMemory | undefined;
+  /** What was signed last for another role. */
+  lastOf(role: string): SignedMemory | undefined;
+  readonly nowMs: number;
+}
+
+export interface Judged {
+  readonly version: number;
+  /** Exactly these bytes are signed. */
+  readonly message: Uint8Array;
+  /** Kept with the record of the signature, given back as `remembered`. */
+  readonly remember: JsonObject;
+  /** What must be true of files before this is signed; slow, so after everything else. */
+  verifyFiles(artifacts: string): Promise<void>;
+}
+
+/** One kind of thing that can be signed. A new kind is a file like metadata.ts and a row in table.ts. */
+export interface RequestType {
+  readonly name: string;
+  /** @throws {RefusedError | TufError} */
+  judge(input: JudgeInput): Judged;
+}

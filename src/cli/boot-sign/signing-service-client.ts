@@ -1,0 +1,281 @@
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { type ApprovalSubject, approvalDigest, withdrawalDigest } from '../../boot-signer/approvals.ts';
+import { sha256, toHex } from '../../core/bytes.ts';
+import { CodedError, messageOf } from '../../core/errors.ts';
+import { isJsonObject, type JsonObject, parseStrictJson } from '../../core/strict-json.ts';
+import type { RoleSignature, RoleSigner } from '../../signing/role-signer.ts';
+import type { Signer } from '../../signing/signer.ts';
+
+/** Where a signing service answers: its Unix socket, or TCP with certificates on both sides. */
+export type SigningServiceAddress =
+  | { readonly socketPath: string }
+  | {
+      readonly host: string;
+      readonly port: number;
+      readonly tls: {
+        readonly ca: string | Buffer;
+        readonly cert: string | Buffer;
+        readonly key: string | Buffer;
+      };
+    };
+
+export class SigningServiceError extends CodedError<
+  'signing-service-unreachable' | 'signing-service-refused' | 'signing-service-answer-invalid'
+> {}
+
+/** What was asked for waits for people; the same call with the same bytes gets the signature once they approved. */
+export class ApprovalPending extends CodedError<'approval-pending'> {
+  readonly requestId: string;
+  readonly missing: number;
+
+  constructor(requestId: string, missing: number) {
+    super(
+      'approval-pending',
+      `request ${requestId} waits for ${missing} more approvals: "boot-sign requests approve" gives one, then run this again`,
+    );
+    this.requestId = requestId;
+    this.missing = missing;
+  }
+}
+
+/** A request as the service shows it (docs/signing-service.md). */
+export interface ShownRequest extends ApprovalSubject {
+  readonly state: string;
+  readonly client: string;
+  readonly people: readonly string[];
+  readonly missing: number;
+}
+
+const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
+const MAX_AUDIT_BYTES = 4 * 1024 * 1024 * 1024;
+const TIMEOUT_MS = 120_000;
+
+/** Signs with the keys that the service holds. @throws {ApprovalPending | SigningServiceError} from `sign` */
+export function createSigningServiceSigner(address: SigningServiceAddress): RoleSigner {
+  return {
+    async sign({ role, keyIds, canonical }) {
+      const signed = Buffer.from(canonical).toString('latin1');
+      const answer = await call(address, 'POST', '/v1/requests', {
+        type: 'metadata',
+        role,
+        keyIds: [...keyIds],
+        signed,
+      });
+      // The service says so when it has none of the keys; others may.
+      if (answer.status === 404 && answer.document.code === 'key-not-here') return [];
+      const { state, signatures, request } = requireSuccess(answer);
+      if (state === 'pending' && isJsonObject(request))
+        throw new ApprovalPending(String(request.id), Number(request.missing));
+      if (state !== 'signed' || !Array.isArray(signatures))
+        return invalid('it neither signed nor said what is missing');
+      return signatures.map(readSignature);
+    },
+  };
+}
+
+/** Keys, roles, what was signed last, and the head of the audit log. */
+export async function getServiceKeys(address: SigningServiceAddress): Promise<JsonObject> {
+  return requireSuccess(await call(address, 'GET', '/v1/keys'));
+}
+
+export async function listRequests(address: SigningServiceAddress): Promise<readonly ShownRequest[]> {
+  const { requests } = requireSuccess(await call(address, 'GET', '/v1/requests'));
+  return Array.isArray(requests) ? requests.map(readRequest) : invalid('it lists no requests');
+}
+
+/** A request and what is to be signed: the text is the one whose hash approvers sign. */
+export async function getRequest(
+  address: SigningServiceAddress,
+  id: string,
+): Promise<{ request: ShownRequest; signed: string }> {
+  const { request, signed } = requireSuccess(
+    await call(address, 'GET', `/v1/requests/${encodeURIComponent(id)}`),
+  );
+  const shown = readRequest(request ?? null);
+  if (
+    typeof signed !== 'string' ||
+    shown.id !== id ||
+    toHex(sha256(Buffer.from(signed, 'latin1'))) !== shown.sha256
+  )
+    return invalid('the text it shows is not the one of the request');
+  return { request: shown, signed };
+}
+
+/**
+ * The digest is computed here from the request as shown, whose text was checked: the service cannot have
+ * something else approved.
+ */
+export async function approveRequest(
+  address: SigningServiceAddress,
+  shown: ShownRequest,
+  approver: Signer,
+): Promise<ShownRequest> {
+  const signature = toHex(await approver.sign(approvalDigest(shown)));
+  return answerRequest(address, `/v1/requests/${encodeURIComponent(shown.id)}/approvals`, {
+    keyId: approver.keyId,
+    signature,
+  });
+}
+
+/** @param approver whoever asked needs none */
+export async function withdrawRequest(
+  address: SigningServiceAddress,
+  shown: ShownRequest,
+  approver?: Signer,
+): Promise<ShownRequest> {
+  const path = `/v1/requests/${encodeURIComponent(shown.id)}/withdraw`;
+  if (approver === undefined) return answerRequest(address, path, {});
+  const signature = toHex(await approver.sign(withdrawalDigest(shown)));
+  return answerRequest(address, path, { keyId: approver.keyId, signature });
+}
+
+/** The audit log as it is: `verifyAuditLog` judges it. */
+export async function fetchAuditLog(address: SigningServiceAddress): Promise<Uint8Array> {
+  const { status, body } = await exchange(address, {
+    method: 'GET',
+    path: '/v1/audit',
+    maxBytes: MAX_AUDIT_BYTES,
+  });
+  if (status !== 200)
+    throw new SigningServiceError('signing-service-refused', `the service answered with status ${status}`);
+  return body;
+}
+
+async function answerRequest(
+  address: SigningServiceAddress,
+  path: string,
+  body: JsonObject,
+): Promise<ShownRequest> {
+  const { request } = requireSuccess(await call(address, 'POST', path, body));
+  return readRequest(request ?? null);
+}
+
+interface Answer {
+  readonly status: number;
+  readonly document: JsonObject;
+}
+
+async function call(
+  address: SigningServiceAddress,
+  method: 'GET' | 'POST',
+  path: string,
+  body?: JsonObject,
+): Promise<Answer> {
+  const { status, body: bytes } = await exchange(address, {
+    method,
+    path,
+    maxBytes: MAX_ANSWER_BYTES,
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  });
+  try {
+    const document = parseStrictJson(bytes, { maxBytes: MAX_ANSWER_BYTES });
+    return { status, document: isJsonObject(document) ? document : {} };
+  } catch (cause) {
+    return invalid(messageOf(cause));
+  }
+}
+
+function requireSuccess({ status, document }: Answer): JsonObject {
+  if (status >= 200 && status < 300) return document;
+  const { code, detail } = document;
+  throw new SigningServiceError(
+    'signing-service-refused',
+    typeof code === 'string' ? `${code}: ${String(detail)}` : `the service answered with status ${status}`,
+  );
+}
+
+async function exchange(
+  address: SigningServiceAddress,
+  call: { method: string; path: string; body?: string; maxBytes: number },
+): Promise<{ status: number; body: Uint8Array }> {
+  const { method, path, body, maxBytes } = call;
+  const headers =
+    body === undefined
+      ? {}
+      : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
+  const options = { method, path, headers, timeout: TIMEOUT_MS };
+  const outgoing =
+    'socketPath' in address
+      ? httpRequest({ ...options, socketPath: address.socketPath })
+      : httpsRequest({
+          ...options,
+          host: address.host,
+          port: address.port,
+          minVersion: 'TLSv1.3',
+          ...address.tls,
+        });
+  outgoing.once('timeout', () => outgoing.destroy(new Error('no answer in time')));
+  try {
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      outgoing.once('response', resolve).once('error', reject);
+      outgoing.end(body);
+    });
+    return { status: response.statusCode ?? 0, body: await readBody(response, maxBytes) };
+  } catch (cause) {
+    throw new SigningServiceError(
+      'signing-service-unreachable',
+      `the signing service does not answer: ${messageOf(cause)}`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+async function readBody(response: IncomingMessage, maxBytes: number): Promise<Uint8Array> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of response) {
+    length += chunk.length;
+    if (length > maxBytes) throw new Error(`the answer is longer than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function readSignature(value: unknown): RoleSignature {
+  const { keyId, signature } = isJsonObject(value as JsonObject) ? (value as JsonObject) : {};
+  return typeof keyId === 'string' && typeof signature === 'string'
+    ? { keyId, signature }
+    : invalid('a signature is none');
+}
+
+function readRequest(value: unknown): ShownRequest {
+  const {
+    id,
+    type,
+    role,
+    version,
+    sha256: hash,
+    expiresMs,
+    state,
+    client,
+    people,
+    missing,
+  } = value as JsonObject;
+  if (
+    ![id, type, role, hash, state, client].every((text) => typeof text === 'string') ||
+    !Array.isArray(people)
+  )
+    return invalid('a request is none');
+  return {
+    id: String(id),
+    type: String(type),
+    role: String(role),
+    version: Number(version),
+    sha256: String(hash),
+    expiresMs: Number(expiresMs),
+    state: String(state),
+    client: String(client),
+    people: people.map(String),
+    missing: Number(missing),
+  };
+}
+
+function invalid(message: string): never {
+  throw new SigningServiceError(
+    'signing-service-answer-invalid',
+    `the signing service's answer is not one: ${message}`,
+  );
+}
