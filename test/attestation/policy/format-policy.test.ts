@@ -50,6 +50,15 @@ test('the built-in policy is a document like any other', () => {
   expect(parsePolicy(formatPolicy(BUILT_IN))).toEqual(BUILT_IN);
 });
 
+test('what holds after the hand-over is written where it differs only', () => {
+  expect(formatPolicy(BUILT_IN)).not.toContain('afterHandover');
+  const pcrsAfterHandover: Policy['pcrs'] = { ...BUILT_IN.pcrs, 9: { kind: 'zero' } };
+  expect(formatPolicy({ ...BUILT_IN, pcrsAfterHandover })).toContain(
+    '\nafterHandover:\n  pcrs:\n    9: zero\n',
+  );
+  expect(formatPolicy({ ...BUILT_IN, pcrsAfterHandover })).not.toContain('    12: zero');
+});
+
 test('a policy is read from its document as it was written', () => {
   fc.assert(
     fc.property(policies, (policy) => {
