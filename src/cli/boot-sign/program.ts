@@ -8,11 +8,14 @@ import { createInspectCommand } from './inspect.ts';
 import { createKeysCommand, createNewKeyCommand } from './keys.ts';
 import { describeFailure, EXIT } from './outcome.ts';
 import { createMergeCommand, createPendingCommand } from './pending.ts';
+import { createPredictCommand } from './predict.ts';
 import { createPublishCommand } from './publish.ts';
 import { createRefreshCommand } from './refresh.ts';
 import { createReleaseCommand } from './release.ts';
 import { createRootCommand } from './root.ts';
+import { createRpiImageCommand } from './rpi-image.ts';
 import { createSignCommand } from './sign.ts';
+import { createSignEfiCommand } from './sign-efi.ts';
 import { createStage0Command } from './stage0.ts';
 import { createVerifyCommand } from './verify.ts';
 import { createWithdrawCommand } from './withdraw.ts';
@@ -51,6 +54,9 @@ const EXAMPLES: readonly (readonly [string, ...string[]])[] = [
   ['publish', 'publish signing --socket bootward-data/operators.sock'],
   ['refresh', 'refresh signing', 'refresh signing --all'],
   ['verify', 'verify signing', 'verify signing --root 1.root.json -o yaml'],
+  ['predict', 'predict stage0.efi'],
+  ['sign-efi', 'sign-efi grub.efi --key db.key --certificate db.crt --out grub-signed.efi'],
+  ['rpi-image', 'rpi-image boot.img --key pi.pem --out boot.sig'],
   ['inspect', 'inspect signing/metadata/timestamp.json', 'inspect stage0.efi -o json'],
 ];
 
@@ -99,6 +105,9 @@ export function createProgram(context: CommandContext = DEFAULT_CONTEXT): Comman
     createRefreshCommand,
     createVerifyCommand,
     createInspectCommand,
+    createPredictCommand,
+    createSignEfiCommand,
+    createRpiImageCommand,
     createCompletionCommand,
   ])
     program.addCommand(create(context));
