@@ -52,6 +52,18 @@ describe('predicted PCRs', () => {
     );
   });
 
+  it('have nothing of a section that the image has not', () => {
+    const some = sections.filter(({ name }) => name !== '.splash' && name !== '.dtb');
+    const expected = writeLog(
+      some.flatMap(({ name }) => [
+        { pcr: 11, type: 0x0d, data: asciiBytes(name), hashed: asciiBytes(`${name}\0`) },
+        { pcr: 11, type: 0x0d, data: asciiBytes(name), hashed: asciiBytes(`content of ${name}`) },
+      ]),
+    );
+    const { pcr11 } = predictStage0Pcrs({ authenticodeSha256: sha256(image), sections: some });
+    expect(toHex(pcr11)).toBe(hexOf(expected, 11));
+  });
+
   it('leave sections out that systemd-stub does not measure', () => {
     const more = [
       ...sections,
