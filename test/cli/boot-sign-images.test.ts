@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
-import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
@@ -17,6 +17,7 @@ import { composeStage0 } from '../../src/signing/efi/stage0-image.ts';
 import { parseBootSig, verifyBootSig } from '../../src/signing/pi/boot-sig.ts';
 import { createThrowawaySigner } from '../signing/efi/throwaway-signer.ts';
 import { buildTinyPe } from '../signing/efi/tiny-pe.ts';
+import { readFatImage } from '../signing/pi/fat-reader.ts';
 
 const db = createThrowawaySigner();
 const path = (name: string) => join(db.folder, name);
@@ -95,6 +96,28 @@ describe('rpi-image', () => {
     expect(bootSig).toMatchObject({ timeSeconds: 1_790_000_000, targetSoc: '2712' });
     const publicKey = createPublicKey(readFileSync(db.certificateFile));
     expect(() => verifyBootSig(bootSig, { image: bootImage, publicKey })).not.toThrow();
+  });
+
+  it('makes the image of a folder first when told, the same each time', async () => {
+    mkdirSync(path('files/overlays'), { recursive: true });
+    writeFileSync(path('files/config.txt'), 'boot_ramdisk=1\n');
+    writeFileSync(path('files/overlays/tpm-slb9670.dtbo'), 'an overlay');
+    const args = ['rpi-image', path('made.img'), '--from', path('files'), '--key', db.keyFile];
+    const images = [];
+    for (const name of ['1.sig', '2.sig']) {
+      expect(await run([...args, '--out', path(name), '--time', '5'])).toMatchObject({ status: 0 });
+      images.push(readFileSync(path('made.img')));
+    }
+    expect(images[0]).toEqual(images[1]);
+    expect(readFileSync(path('1.sig'))).toEqual(readFileSync(path('2.sig')));
+    expect(readFatImage(images[0] ?? Buffer.alloc(0))).toEqual(
+      new Map([
+        ['config.txt', 'boot_ramdisk=1\n'],
+        ['overlays/tpm-slb9670.dtbo', 'an overlay'],
+      ]),
+    );
+    symlinkSync('/etc/passwd', path('files/link'));
+    expect(await run(args)).toMatchObject({ code: 'boot-files-invalid', status: 65 });
   });
 
   it('writes nothing for what is not a disk image', async () => {

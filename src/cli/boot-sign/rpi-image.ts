@@ -5,11 +5,14 @@ import { sha256, toHex } from '../../core/bytes.ts';
 import { writeFileDurably } from '../../core/durable-file.ts';
 import { LARGE_BOOT_IMAGE_BYTES, requireBootImage } from '../../signing/pi/boot-image.ts';
 import { createBootSig, TARGET_SOCS, type TargetSoc } from '../../signing/pi/boot-sig.ts';
+import { writeFatImage } from '../../signing/pi/fat-image.ts';
+import { loadBootFiles } from './boot-files.ts';
 import { type CommandContext, createFileSigningCommand, type OutputOptions, printResult } from './command.ts';
 import { defaultTimeSeconds, toPositiveInteger } from './options.ts';
 import { openRsaKey, type RsaKeyOptions, withRsaKey } from './rsa-key.ts';
 
 interface RpiImageOptions extends OutputOptions, RsaKeyOptions {
+  readonly from?: string;
   readonly out?: string;
   readonly targetSoc?: TargetSoc;
   readonly time?: number;
@@ -20,9 +23,10 @@ export function createRpiImageCommand(context: CommandContext): Command {
     createFileSigningCommand(
       'rpi-image',
       "sign a boot.img for the Raspberry Pi's native bootloader: writes boot.sig (RSA-2048 only)",
-      'the FAT image that the bootloader loads',
+      'the FAT image that the bootloader loads; written first when --from is given',
     ),
   )
+    .option('--from <DIR>', 'make the image of the files in this folder; the same files give the same bytes')
     .option('--out <FILE>', 'where the signature goes; boot.sig beside the image unless told')
     .addOption(new Option('--target-soc <SOC>', 'name the chip in it').choices(TARGET_SOCS))
     .option(
@@ -33,14 +37,18 @@ export function createRpiImageCommand(context: CommandContext): Command {
     .action((file: string, options: RpiImageOptions) => rpiImage(context, file, options));
 }
 
+/** A crash between the two leaves a new image beside an old signature, which the bootloader refuses. */
 async function rpiImage(context: CommandContext, file: string, options: RpiImageOptions): Promise<void> {
   const { out = join(dirname(file), 'boot.sig'), targetSoc } = options;
-  const image = await readFile(file);
+  const image =
+    options.from === undefined ? await readFile(file) : writeFatImage(await loadBootFiles(options.from));
   requireBootImage(image);
   const signer = await openRsaKey(options);
   const timeSeconds = options.time ?? defaultTimeSeconds(context.environment, context.clock.nowMs());
   const given = { image, timeSeconds, signer };
   const bootSig = await createBootSig(targetSoc === undefined ? given : { ...given, targetSoc });
+  if (options.from !== undefined)
+    await writeFileDurably({ path: file, contents: image, mode: 0o644, replace: true });
   await writeFileDurably({ path: out, contents: bootSig, mode: 0o644, replace: true });
   await printResult(context, options, describe({ out, image, timeSeconds }));
 }
