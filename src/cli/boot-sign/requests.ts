@@ -1,0 +1,119 @@
+import { Command } from 'commander';
+import { isJsonObject, type JsonObject, parseStrictJson } from '../../core/strict-json.ts';
+import { openKeyFile } from '../../signing/keys/key-file.ts';
+import type { Signer } from '../../signing/signer.ts';
+import { type CommandContext, printResult } from './command.ts';
+import { readPassphrase } from './passphrase.ts';
+import {
+  addressOf,
+  createServiceCommand,
+  type ServiceCommandOptions,
+  toRequestId,
+  withPassphraseOptions,
+} from './service-command.ts';
+import {
+  approveRequest,
+  getRequest,
+  listRequests,
+  type ShownRequest,
+  withdrawRequest,
+} from './signing-service-client.ts';
+
+type KeyOptions = ServiceCommandOptions & { readonly key?: string };
+type All = { readonly all?: true };
+
+/** What waits in a signing service: see it, approve it, take it back. */
+export function createRequestsCommand(context: CommandContext): Command {
+  const byId = (name: string, description: string): Command =>
+    withPassphraseOptions(createServiceCommand(name, description)).argument(
+      '<ID>',
+      'the request',
+      toRequestId,
+    );
+  return new Command('requests')
+    .description('what waits in the signing service for the approval of people')
+    .addCommand(
+      createServiceCommand('list', 'requests that are open, or all')
+        .option('--all', 'also those that were signed, withdrawn or have expired')
+        .action((options: ServiceCommandOptions & All) => list(context, options)),
+    )
+    .addCommand(
+      byId('show', 'what exactly would be signed').action((id: string, options: ServiceCommandOptions) =>
+        show(context, id, options),
+      ),
+    )
+    .addCommand(
+      byId('approve', 'sign the digest of a request with your own key')
+        .requiredOption('--key <FILE>', 'your private key file')
+        .action((id: string, options: KeyOptions) => approve(context, id, options)),
+    )
+    .addCommand(
+      byId('withdraw', 'close a request that you made, or as an approver')
+        .option('--key <FILE>', "an approver's private key file; who asked needs none")
+        .action((id: string, options: KeyOptions) => withdraw(context, id, options)),
+    );
+}
+
+async function list(context: CommandContext, options: ServiceCommandOptions & All): Promise<void> {
+  const every = await listRequests(await addressOf(options));
+  const requests = options.all
+    ? every
+    : every.filter(({ state }) => state === 'open' || state === 'approved');
+  await printResult(context, options, {
+    lines: requests.length === 0 ? ['nothing waits'] : requests.map(describe),
+    json: { requests: requests.map(jsonOf) },
+  });
+}
+
+async function show(context: CommandContext, id: string, options: ServiceCommandOptions): Promise<void> {
+  const { request, signed } = await getRequest(await addressOf(options), id);
+  await printResult(context, options, {
+    lines: [describe(request), ...contentOf(signed)],
+    json: { request: jsonOf(request), signed },
+  });
+}
+
+async function approve(context: CommandContext, id: string, options: KeyOptions): Promise<void> {
+  const address = await addressOf(options);
+  const { request, signed } = await getRequest(address, id);
+  const approved = await approveRequest(address, request, await openKey(options));
+  await printResult(context, options, {
+    lines: [...contentOf(signed), describe(approved)],
+    json: { request: jsonOf(approved) },
+  });
+}
+
+async function withdraw(context: CommandContext, id: string, options: KeyOptions): Promise<void> {
+  const address = await addressOf(options);
+  const { request } = await getRequest(address, id);
+  const approver = options.key === undefined ? undefined : await openKey(options);
+  const withdrawn = await withdrawRequest(address, request, approver);
+  await printResult(context, options, { lines: [describe(withdrawn)], json: { request: jsonOf(withdrawn) } });
+}
+
+async function openKey(options: KeyOptions): Promise<Signer> {
+  return openKeyFile(options.key ?? '', await readPassphrase(options));
+}
+
+function describe({ id, role, version, state, people, missing, expiresMs, client }: ShownRequest): string {
+  const approvals = people.length === 0 ? 'nobody approved' : `approved by ${people.join(', ')}`;
+  const wanted = missing > 0 ? `, ${missing} more wanted` : '';
+  const until = new Date(expiresMs).toISOString();
+  return `${id}  ${role} version ${version}  ${state}: ${approvals}${wanted}; asked by ${client}, until ${until}`;
+}
+
+function jsonOf({ people, ...request }: ShownRequest): JsonObject {
+  return { ...request, people: [...people] };
+}
+
+const MAX_TEXT_BYTES = 8 * 1024 * 1024;
+
+/** What a person looks at before they approve: until when it is good, and each thing that it lists. */
+function contentOf(signed: string): string[] {
+  const document = parseStrictJson(signed, { maxBytes: MAX_TEXT_BYTES });
+  if (!isJsonObject(document)) return [];
+  const { targets, meta, expires } = document;
+  const listed = isJsonObject(targets) ? targets : isJsonObject(meta) ? meta : {};
+  const lines = Object.entries(listed).map(([name, value]) => `  ${name} ${JSON.stringify(value)}`);
+  return [`  good until ${String(expires)}`, ...lines];
+}
