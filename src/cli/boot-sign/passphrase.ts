@@ -1,7 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { KeyError } from '../../signing/keys/key-error.ts';
@@ -27,24 +24,6 @@ export async function readNewPassphrase(options: PassphraseOptions): Promise<str
   if (passphrase.length < MIN_NEW_LENGTH)
     throw new KeyError('passphrase-invalid', `a new passphrase has at least ${MIN_NEW_LENGTH} characters`);
   return passphrase;
-}
-
-/**
- * For tools that read a passphrase from a file and nowhere else: a file of mode 0600 in a folder of our
- * own, gone when `use` is done. Not the user's own file: that may be a pipe, which is empty by now.
- */
-export async function withPassphraseFile<T>(
-  passphrase: string,
-  use: (path: string) => Promise<T>,
-): Promise<T> {
-  const folder = await mkdtemp(join(process.env.XDG_RUNTIME_DIR ?? tmpdir(), 'boot-sign-'));
-  try {
-    const path = join(folder, 'passphrase');
-    await writeFile(path, `${passphrase}\n`, { mode: 0o600, flag: 'wx' });
-    return await use(path);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
 }
 
 function given({ passphraseFile, passphraseFd }: PassphraseOptions): string | undefined {
