@@ -9,6 +9,7 @@ import { measureImages } from './images.ts';
 import { benchMemory } from './memory.ts';
 import { benchSaturation } from './saturation.ts';
 import { benchServing } from './serve.ts';
+import { benchSigningService } from './signing-service.ts';
 import { benchVerify } from './verify.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -25,6 +26,10 @@ attest as fast as they are answered; the server, the machines and the one who as
 threads, what the event loop still does for each piece of evidence is TLS, JSON and the durable write of the verdict
 with its evidence, of which the write is the largest part.`;
 
+const SIGNING_SERVICE_NOTE = `\`node test/bench/signing-service.ts\`. From a client over the Unix socket to the front, from there to the key process,
+which parses, judges, signs, verifies its own signature and writes the audit record durably, and back; a connection
+for each call, client and front in one process. Clients that come together share a durable write.`;
+
 /** All benchmarks, one after another so that none disturbs another, and the page that shows them. */
 const sections = [
   section('Serving artifacts', tableOf(await benchServing())),
@@ -33,6 +38,10 @@ const sections = [
   section(
     'Answering while attestation is saturated',
     `${SATURATION_NOTE}\n\n${tableOf(await benchSaturation())}`,
+  ),
+  section(
+    'Signing service, keys in files',
+    `${SIGNING_SERVICE_NOTE}\n\n${tableOf(await benchSigningService())}`,
   ),
   section('EK certificates, one core', tableOf(await benchEk())),
   section('Images', tableOf(measureImages(BUILD))),

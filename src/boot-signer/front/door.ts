@@ -1,5 +1,10 @@
 import type { Server } from 'node:http';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply } from 'fastify';
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  LogController,
+} from 'fastify';
 import type { Logger } from 'pino';
 import { CodedError, messageOf } from '../../core/errors.ts';
 import { parseStrictJson } from '../../core/strict-json.ts';
@@ -22,11 +27,17 @@ export interface TlsFiles {
   readonly ca: Buffer;
 }
 
+/** Refusals and failures are logged where they are answered; what was signed is in the audit log. */
+class QuietLogController extends LogController {
+  override incomingRequest(): void {}
+  override requestCompleted(): void {}
+}
+
 /** HTTP/1.1 as every client of the service meets it. @param tls mutual, by certificates of this CA only */
 export function createSignerApp(logger: Logger, tls?: TlsFiles): SignerApp {
   const common = {
     loggerInstance: logger as FastifyBaseLogger,
-    disableRequestLogging: true,
+    logController: new QuietLogController(),
     bodyLimit: MAX_BODY_BYTES,
     exposeHeadRoutes: false,
     keepAliveTimeout: TIMEOUTS.keepAliveTimeout,
