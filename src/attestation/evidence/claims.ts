@@ -1,5 +1,5 @@
 import { createPublicKey } from 'node:crypto';
-import { bytesEqual, fromBase64 } from '../../core/bytes.ts';
+import { bytesEqual, fromBase64, fromHex } from '../../core/bytes.ts';
 import { messageOf } from '../../core/errors.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../../core/strict-json.ts';
 import { isPurpose, type Purpose } from '../quote/purpose.ts';
@@ -62,14 +62,21 @@ function sha256Field(claims: JsonObject, field: string): string {
   return value;
 }
 
-/** One key has one spelling: the DER must be what OpenSSL would write for it. */
+/** RFC 5480 section 2: a P-256 key's SubjectPublicKeyInfo up to the 64 bytes of an uncompressed point. */
+const P256_SPKI_PREFIX = fromHex('3059301306072a8648ce3d020106082a8648ce3d03010703420004');
+
+/** One key has one spelling: OpenSSL reads compressed and hybrid points, too, and writes them as it read them. */
 function p256Key(value: unknown): Uint8Array {
   if (typeof value !== 'string') throw new TypeError('"ephemeralKey" is not a string');
   const der = fromBase64(value);
   const key = createPublicKey({ key: Buffer.from(der), format: 'der', type: 'spki' });
   if (key.asymmetricKeyDetails?.namedCurve !== 'prime256v1')
     throw new TypeError('"ephemeralKey" is not a P-256 key');
-  if (!bytesEqual(key.export({ format: 'der', type: 'spki' }), der))
-    throw new TypeError('"ephemeralKey" is not in its one canonical form');
+  if (!isUncompressed(der)) throw new TypeError('"ephemeralKey" is not in its one canonical form');
   return der;
+}
+
+function isUncompressed(der: Uint8Array): boolean {
+  const start = der.subarray(0, P256_SPKI_PREFIX.length);
+  return der.length === P256_SPKI_PREFIX.length + 64 && bytesEqual(start, P256_SPKI_PREFIX);
 }

@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { parseClaims } from '../../../src/attestation/evidence/claims.ts';
 import { computeExtraData } from '../../../src/attestation/evidence/extra-data.ts';
@@ -66,6 +66,17 @@ describe('claims', () => {
     ],
   ])('say what is wrong with them: %s', (fault, changes) => {
     expect(() => parse(changes)).toThrow(`claims: ${fault}`);
+  });
+
+  it.each([
+    ['compressed', 0x3039, (point: Uint8Array) => [2 + ((point[64] ?? 0) & 1), ...point.subarray(1, 33)]],
+    ['hybrid', 0x3059, (point: Uint8Array) => [6 + ((point[64] ?? 0) & 1), ...point.subarray(1)]],
+  ])('refuse the same ephemeral key with a %s point', (_form, sequence, write) => {
+    const point = write(ephemeral.subarray(26));
+    const algorithm = ephemeral.subarray(2, 23);
+    const key = Buffer.from([sequence >> 8, sequence & 0xff, ...algorithm, 3, point.length + 1, 0, ...point]);
+    expect(createPublicKey({ key, format: 'der', type: 'spki' }).asymmetricKeyType).toBe('ec');
+    expect(() => parse({ ephemeralKey: toBase64(key) })).toThrow('not in its one canonical form');
   });
 
   it('have 4096 bytes at most', () => {
