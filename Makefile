@@ -46,10 +46,14 @@ coverage: node_modules
 format: node_modules
 	$(BIOME) check --write .
 
-# npm writes this file last, so an interrupted install is done again.
-node_modules: node_modules/.package-lock.json
+# npm writes this file last, so an interrupted install is done again. The add-on for HSMs is the one package that
+# is built, by a compiler of Debian's.
+node_modules: node_modules/.package-lock.json node_modules/pkcs11js/build/Release/pkcs11.node
 node_modules/.package-lock.json: package-lock.json
 	npm ci --ignore-scripts --loglevel=error
+	@touch $@
+node_modules/pkcs11js/build/Release/pkcs11.node: node_modules/.package-lock.json | debian
+	npm run --silent build:hsm
 	@touch $@
 
 debian:
