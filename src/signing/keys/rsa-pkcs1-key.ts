@@ -1,0 +1,20 @@
+import type { KeyObject } from 'node:crypto';
+import { CodedError } from '../../core/errors.ts';
+
+export class RsaKeyError extends CodedError<'rsa-key-unsuitable'> {
+  constructor(message: string) {
+    super('rsa-key-unsuitable', message);
+  }
+}
+
+const RSA_BITS: readonly unknown[] = [2048, 3072, 4096];
+
+/** @throws {RsaKeyError} */
+export function requireRsaPkcs1Key({
+  asymmetricKeyType: type,
+  asymmetricKeyDetails: details,
+}: KeyObject): void {
+  if (type === 'rsa' && RSA_BITS.includes(details?.modulusLength) && details?.publicExponent === 65537n)
+    return;
+  throw new RsaKeyError('expected an RSA key of 2048, 3072 or 4096 bits with the exponent 65537');
+}
