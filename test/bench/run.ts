@@ -9,6 +9,7 @@ import { measureImages } from './images.ts';
 import { benchMemory } from './memory.ts';
 import { benchSaturation } from './saturation.ts';
 import { benchServing } from './serve.ts';
+import { benchKeyStores } from './signing-keys.ts';
 import { benchSigningService } from './signing-service.ts';
 import { benchVerify } from './verify.ts';
 
@@ -30,6 +31,10 @@ const SIGNING_SERVICE_NOTE = `\`node test/bench/signing-service.ts\`. From a cli
 which parses, judges, signs, verifies its own signature and writes the audit record durably, and back; a connection
 for each call, client and front in one process. Clients that come together share a durable write.`;
 
+const KEYS_NOTE = `\`node test/bench/signing-keys.ts\`. Each store through our port beside its bare library, in alternating rounds on all
+cores. The port answers no signature of a token that it has not verified, which for P-256 and Ed25519 costs more than
+SoftHSM takes to make it: bare pkcs11js is shown with and without that. Tokens that are hardware take milliseconds.`;
+
 /** All benchmarks, one after another so that none disturbs another, and the page that shows them. */
 const sections = [
   section('Serving artifacts', tableOf(await benchServing())),
@@ -44,6 +49,7 @@ const sections = [
     `${SIGNING_SERVICE_NOTE}\n\n${tableOf(await benchSigningService())}`,
   ),
   section('EK certificates, one core', tableOf(await benchEk())),
+  section('Signing: key stores', `${KEYS_NOTE}\n\n${tableOf(await benchKeyStores())}`),
   section('Images', tableOf(measureImages(BUILD))),
   section('Booting: QEMU without KVM, first boot with enrolment', tableOf(await bootTimings())),
 ];
