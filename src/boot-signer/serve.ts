@@ -8,6 +8,7 @@ import { startKeyProcess } from './front/key-link.ts';
 import { listenOnSocket, listenOnTcp } from './front/listen.ts';
 import { createRequestTexts } from './front/request-texts.ts';
 import { installRoutes } from './front/routes.ts';
+import { startScheduler } from './front/scheduler.ts';
 import { lockState, openState, stateLayout } from './state-folder.ts';
 
 export interface ServeOptions {
@@ -61,12 +62,15 @@ export async function startSigningService(options: ServeOptions): Promise<Signin
     tcp === undefined
       ? 0
       : await listenOnTcp((await add(createSignerApp(logger, await tlsFiles(tcp)))).server, tcp);
+  const stopScheduler =
+    config.refresh === undefined ? () => {} : startScheduler(config.refresh, link, logger);
   logger.info({ socket: config.socket.path, port }, 'signing service ready');
   return {
     keyProcessPid: link.pid,
     port,
     ended: link.ended,
     async stop() {
+      stopScheduler();
       for (const app of apps) app.server.closeIdleConnections();
       await Promise.all(apps.map((app) => app.close()));
       link.close();
