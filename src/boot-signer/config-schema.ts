@@ -103,8 +103,6 @@ export const CONFIG_SCHEMA = Type.Object(
     roles: Type.Array(ROLE, { minItems: 1, maxItems: 256, description: 'a list of roles' }),
     approvers: Type.Optional(Type.Array(APPROVER, { maxItems: 64, description: 'a list of people' })),
     artifacts: Type.Optional(path),
-    /** What makes the PKCS#11 module work: the key process may load native code then. */
-    nativeCode: Type.Optional(Type.Boolean({ description: 'true or false' })),
     requestHours: Type.Optional(count(1, 24 * 90)),
     maxOpenRequests: Type.Optional(count(1, 10_000)),
     refresh: Type.Optional(

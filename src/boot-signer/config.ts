@@ -38,7 +38,6 @@ export interface Config extends Pick<ConfigDocument, 'tcp' | 'artifacts' | 'refr
   readonly keys: readonly KeyConfig[];
   readonly roles: ReadonlyMap<string, RoleConfig>;
   readonly approvers: readonly Approver[];
-  readonly nativeCode: boolean;
   readonly requestMs: number;
   readonly maxOpenRequests: number;
   readonly logLevel: string;
@@ -80,7 +79,6 @@ export function parseConfig(text: string, folder: string): Config {
     })),
     roles: new Map(document.roles.map((role) => [role.role, roleOf(role)])),
     approvers: (document.approvers ?? []).map(approverOf),
-    nativeCode: document.nativeCode ?? false,
     requestMs: (document.requestHours ?? 24) * HOUR_MS,
     maxOpenRequests: document.maxOpenRequests ?? 100,
     logLevel: document.logLevel ?? 'info',

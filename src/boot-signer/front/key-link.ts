@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CodedError } from '../../core/errors.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../../core/strict-json.ts';
@@ -94,14 +95,33 @@ export function permissionFlags(
     ...(config.artifacts === undefined ? [] : [config.artifacts]),
   ]);
   const flags = ['--permission', ...[...readable].map((path) => `--allow-fs-read=${path}`)];
-  return config.nativeCode ? [...flags, '--allow-addons'] : flags;
+  return [...flags, ...flagsOfKeys(config)];
+}
+
+/** What a kind of key needs beside: it is outside the model then, and the systemd unit is the wall. */
+const FLAGS_BY_KIND: Readonly<Record<string, string>> = {
+  'pkcs11:': '--allow-addons',
+  'hook:': '--allow-child-process',
+};
+
+function flagsOfKeys({ keys }: Config): readonly string[] {
+  return Object.entries(FLAGS_BY_KIND).flatMap(([kind, flag]) =>
+    keys.some(({ reference }) => reference.startsWith(kind)) ? [flag] : [],
+  );
 }
 
 const ROOT = new URL('../../../', import.meta.url);
 /** This program's own files: `src` in a working copy, `dist` in an installed one. */
-const PROGRAM = ['src', 'dist', 'node_modules', 'package.json']
-  .map((name) => fileURLToPath(new URL(name, ROOT)))
-  .filter((path) => existsSync(path));
+const PROGRAM = [
+  ...['src', 'dist', 'package.json'].map((name) => fileURLToPath(new URL(name, ROOT))),
+  ...modulesAbove(fileURLToPath(ROOT)),
+].filter((path) => existsSync(path));
+
+/** Where the runtime looks for packages: an installed copy has them beside itself. */
+function modulesAbove(folder: string): readonly string[] {
+  const above = dirname(folder);
+  return [join(folder, 'node_modules'), ...(above === folder ? [] : modulesAbove(above))];
+}
 
 function spawnKeyProcess({
   config,

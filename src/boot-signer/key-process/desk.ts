@@ -43,6 +43,9 @@ export interface DeskParts {
   readonly step: Step;
 }
 
+/** Hashes of texts whose files were hashed: only so as not to do it for every call again. */
+const MAX_VERIFIED = 1000;
+
 /**
  * Everything that decides whether something is signed. It believes nothing that the front says but who the
  * client is, which decides only whose request it is.
@@ -174,6 +177,7 @@ export class Desk {
     const hash = toHex(sha256(judged.message));
     if (config.artifacts !== undefined && !this.filesVerified.has(hash)) {
       await judged.verifyFiles(config.artifacts);
+      if (this.filesVerified.size >= MAX_VERIFIED) this.filesVerified.clear();
       this.filesVerified.add(hash);
     }
     step('judged');
@@ -203,6 +207,7 @@ export class Desk {
   ) {
     const { ledger, clock, config, random } = this.parts;
     const nowMs = clock.nowMs();
+    ledger.forgetBefore(nowMs - config.requestMs);
     const waiting = ledger
       .allRequests()
       .filter(({ state, subject }) => state === 'open' && !isExpired(subject, nowMs));
@@ -237,6 +242,9 @@ export class Desk {
       keys.map(({ name, signer }) => signWith(name, signer, judged.message)),
     );
     this.parts.step('signed');
+    // Taken back while a slow key was at work: then the signature goes nowhere.
+    if (approved !== undefined && this.parts.ledger.request(approved.id)?.state === 'withdrawn')
+      refuse('request-closed', `request ${approved.id} is withdrawn`);
     await this.record({
       type: 'signed',
       role: policy.role,

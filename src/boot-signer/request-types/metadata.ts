@@ -2,11 +2,14 @@ import { asciiBytes, bytesEqual, sha256, toHex } from '../../core/bytes.ts';
 import { messageOf } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/strict-json.ts';
 import { STAGE0_ROLE } from '../../signing/names.ts';
+import type { RoleKeyring } from '../../signing/tuf/compose.ts';
 import type { UntrustedEnvelope } from '../../signing/tuf/envelope.ts';
+import { requireSensible } from '../../signing/tuf/keyrings.ts';
 import { parseReleases, parseStage0Builds } from '../../signing/tuf/listings.ts';
 import { parseSnapshot, parseTimestamp } from '../../signing/tuf/meta-files.ts';
-import { parseRoot } from '../../signing/tuf/root.ts';
-import { parseDelegated, parseTargets } from '../../signing/tuf/targets.ts';
+import type { RoleKeys, RoleRule } from '../../signing/tuf/role-keys.ts';
+import { parseRoot, type RootMetadata, TOP_LEVEL_ROLES } from '../../signing/tuf/root.ts';
+import { parseDelegated, parseTargets, type TargetsMetadata } from '../../signing/tuf/targets.ts';
 import { refuse } from '../errors.ts';
 import { verifyReleaseFiles, verifyStage0Files } from './artifacts.ts';
 import { requireClosed } from './closed-members.ts';
@@ -66,9 +69,9 @@ function readFile(
 ): { envelope: UntrustedEnvelope; rules: RoleRules } {
   switch (role) {
     case 'root':
-      return { envelope: parseRoot(bytes), rules: {} };
+      return withSensibleKeys(parseRoot(bytes));
     case 'targets':
-      return { envelope: parseTargets(bytes), rules: {} };
+      return withSensibleDelegations(parseTargets(bytes));
     case 'snapshot': {
       const snapshot = parseSnapshot(bytes);
       const remember = Object.fromEntries([...snapshot.meta].map(([file, { version }]) => [file, version]));
@@ -88,6 +91,26 @@ function readFile(
     default:
       return readDelegated(role, bytes, input);
   }
+}
+
+/** Thresholds that can be met, each key once, no key in two roles that must not fall together. */
+function withSensibleKeys(root: RootMetadata) {
+  requireSensible(new Map(TOP_LEVEL_ROLES.map((role) => [role, ringOf(root.rules[role], root.keys)])));
+  return { envelope: root, rules: {} };
+}
+
+function withSensibleDelegations(targets: TargetsMetadata) {
+  requireSensible(new Map(targets.delegations.map(({ role, rule }) => [role, ringOf(rule, targets.keys)])));
+  return { envelope: targets, rules: {} };
+}
+
+function ringOf({ keyIds, threshold }: RoleRule, keys: RoleKeys): RoleKeyring {
+  return {
+    threshold,
+    keys: keyIds.map(
+      (keyId) => keys.get(keyId) ?? refuse('metadata-refused', `key ${keyId} is of no known kind`),
+    ),
+  };
 }
 
 function readDelegated(role: string, bytes: Uint8Array, input: JudgeInput) {
