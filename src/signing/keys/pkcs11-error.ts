@@ -45,6 +45,7 @@ const PIN_WRONG = new Set([
   0xa3, // CKR_PIN_EXPIRED
 ]);
 const PIN_LOCKED = 0xa4;
+const SESSION_COUNT = 0xb1;
 
 /** @param name as the module says it, CKR_… */
 export function errorOfReturnValue(value: { name: string; code: number; during: string }): HsmError {
@@ -60,6 +61,11 @@ export function errorOfReturnValue(value: { name: string; code: number; during: 
     return new HsmError(
       'hsm-pin-locked',
       "the token's PIN is locked: its security officer can set a new one",
+    );
+  if (value.code === SESSION_COUNT)
+    return new HsmError(
+      'hsm-failed',
+      'the HSM has no session left: use fewer at once, or see which other programs hold some',
     );
   return new HsmError('hsm-failed', `the HSM refused: ${said}`);
 }

@@ -139,6 +139,14 @@ describe('S18 a session that is lost', () => {
     await requireGoodSignature(signer);
   });
 
+  it('that the token has none left for is said so', async () => {
+    await hsm.setFaults(`C_OpenSession fail ${0xb1} 1`);
+    await expect(createOpener().open(ONE())).rejects.toMatchObject({
+      code: 'hsm-failed',
+      message: expect.stringContaining('no session left'),
+    });
+  });
+
   it('is not what any other refusal is: that is not tried again', async () => {
     const signer = await createOpener({ sessions: 1 }).open(ONE());
     await hsm.forgetCalls();
