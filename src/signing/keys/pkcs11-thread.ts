@@ -86,7 +86,7 @@ export class Pkcs11Thread {
     });
   }
 
-  /** A thread that the module does not let go of ends with the process. */
+  /** A thread that the module does not let go of ends when it does; a process that exits waits for it. */
   async end(): Promise<void> {
     const { worker } = this;
     this.worker = undefined;
