@@ -103,6 +103,14 @@ export const CONFIG_SCHEMA = Type.Object(
     roles: Type.Array(ROLE, { minItems: 1, maxItems: 256, description: 'a list of roles' }),
     approvers: Type.Optional(Type.Array(APPROVER, { maxItems: 64, description: 'a list of people' })),
     artifacts: Type.Optional(path),
+    /** For PKCS#11 modules, which are configured that way; nothing that changes our own program. */
+    moduleEnvironment: Type.Optional(
+      Type.Record(
+        Type.String({ pattern: '^(?!NODE_|LD_|CREDENTIALS_)[A-Z][A-Z0-9_]{0,63}$' }),
+        Type.String({ maxLength: 4096 }),
+        { additionalProperties: false, description: 'variables for PKCS#11 modules' },
+      ),
+    ),
     requestHours: Type.Optional(count(1, 24 * 90)),
     maxOpenRequests: Type.Optional(count(1, 10_000)),
     refresh: Type.Optional(

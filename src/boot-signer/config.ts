@@ -4,6 +4,8 @@ import { dirname, resolve } from 'node:path';
 import { Value } from 'typebox/value';
 import { messageOf } from '../core/errors.ts';
 import { parseStrictYaml } from '../core/strict-yaml.ts';
+import { type KeyReference, parseKeyReference } from '../signing/keys/key-reference.ts';
+import type { SecretSource } from '../signing/keys/secret-source.ts';
 import { keyIdOf, keyMaterialOf, type TufKey, tufKeyOf } from '../signing/public-key.ts';
 import { CONFIG_SCHEMA, type ConfigDocument } from './config-schema.ts';
 import { SignerStateError } from './errors.ts';
@@ -17,8 +19,8 @@ export interface Approver {
 
 export interface KeyConfig {
   readonly name: string;
-  readonly reference: string;
-  readonly secret: string | undefined;
+  readonly reference: KeyReference;
+  readonly secret: SecretSource | undefined;
   readonly signaturesPerMinute: number;
 }
 
@@ -38,6 +40,7 @@ export interface Config extends Pick<ConfigDocument, 'tcp' | 'artifacts' | 'refr
   readonly keys: readonly KeyConfig[];
   readonly roles: ReadonlyMap<string, RoleConfig>;
   readonly approvers: readonly Approver[];
+  readonly moduleEnvironment: Readonly<Record<string, string>>;
   readonly requestMs: number;
   readonly maxOpenRequests: number;
   readonly logLevel: string;
@@ -73,12 +76,13 @@ export function parseConfig(text: string, folder: string): Config {
     socket: { path: at(document.socket.path), mode: Number.parseInt(document.socket.mode ?? '0660', 8) },
     keys: document.keys.map((key) => ({
       name: key.name,
-      reference: absoluteIn(key.reference, at),
-      secret: key.secret === undefined ? undefined : absoluteIn(key.secret, at),
+      reference: parseKeyReference(absoluteIn(key.reference, at)),
+      secret: key.secret === undefined ? undefined : secretOf(absoluteIn(key.secret, at)),
       signaturesPerMinute: key.signaturesPerMinute ?? 60,
     })),
     roles: new Map(document.roles.map((role) => [role.role, roleOf(role)])),
     approvers: (document.approvers ?? []).map(approverOf),
+    moduleEnvironment: document.moduleEnvironment ?? {},
     requestMs: (document.requestHours ?? 24) * HOUR_MS,
     maxOpenRequests: document.maxOpenRequests ?? 100,
     logLevel: document.logLevel ?? 'info',
@@ -143,7 +147,7 @@ function requireSense(config: Config, { roles }: ConfigDocument): void {
     config.approvers.flatMap(({ keys }) => [...keys.values()].map(keyMaterialOf)),
   );
   for (const { name, secret } of config.keys)
-    if (secret?.startsWith('fd:') && Number(secret.slice(3)) < FIRST_SECRET_DESCRIPTOR)
+    if (secret?.kind === 'descriptor' && secret.fd < FIRST_SECRET_DESCRIPTOR)
       throw new Error(`key ${name}: descriptors for secrets begin at ${FIRST_SECRET_DESCRIPTOR}`);
   const keys = new Set(config.keys.map(({ name }) => name));
   const people = new Set(config.approvers.map(({ person }) => person));
@@ -165,6 +169,12 @@ function requireDistinct(what: string, values: readonly string[]): void {
 function requireKnown(what: string, names: readonly string[], known: ReadonlySet<string>): void {
   const unknown = names.find((name) => !known.has(name));
   if (unknown !== undefined) throw new Error(`${what} ${unknown} is not known`);
+}
+
+function secretOf(text: string): SecretSource {
+  const rest = text.slice(text.indexOf(':') + 1);
+  if (text.startsWith('fd:')) return { kind: 'descriptor', fd: Number(rest) };
+  return text.startsWith('file:') ? { kind: 'file', path: rest } : { kind: 'credential', name: rest };
 }
 
 /** `file:PATH` is relative to the configuration's folder too. */

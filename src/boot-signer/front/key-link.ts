@@ -1,15 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CodedError } from '../../core/errors.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../../core/strict-json.ts';
+import type { KeyReference } from '../../signing/keys/key-reference.ts';
+import type { SecretSource } from '../../signing/keys/secret-source.ts';
 import type { Config } from '../config.ts';
 import { isProblemCode, RefusedError, SignerStateError } from '../errors.ts';
 import { FIRST_SECRET_DESCRIPTOR } from '../key-process/descriptors.ts';
 import type { CallBody } from '../key-process/messages.ts';
-import { secretSource } from '../key-process/open-keys.ts';
 
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
 
@@ -74,40 +76,47 @@ export async function startKeyProcess(options: KeyLinkOptions): Promise<KeyLink>
  * Node's permission model: files to read, and nothing else. No file is written but through the inherited
  * descriptors, no program started, no connection made, no thread begun.
  */
-export function permissionFlags(
-  config: Config,
-  configFile: string,
-  entry: string,
-  environment: NodeJS.ProcessEnv,
-): readonly string[] {
-  const secrets = config.keys.flatMap(({ secret }) =>
-    secret === undefined ? [] : [secretSource(secret, environment)],
-  );
-  const keyFiles = config.keys.flatMap(({ reference }) =>
-    reference.startsWith('file:') ? [reference.slice('file:'.length)] : [],
-  );
-  const readable = new Set([
-    ...PROGRAM,
-    entry,
-    configFile,
-    ...keyFiles,
-    ...secrets.filter((source) => typeof source === 'string'),
-    ...(config.artifacts === undefined ? [] : [config.artifacts]),
+export function permissionFlags({
+  config,
+  configFile,
+  environment,
+  entry = ENTRY,
+}: KeyLinkOptions): readonly string[] {
+  const ofKeys = config.keys.flatMap(({ reference, secret }) => [
+    ...filesOfKey(reference),
+    ...filesOfSecret(secret, environment),
   ]);
-  const flags = ['--permission', ...[...readable].map((path) => `--allow-fs-read=${path}`)];
-  return [...flags, ...flagsOfKeys(config)];
+  const ofArtifacts = config.artifacts === undefined ? [] : [config.artifacts];
+  const readable = new Set([...PROGRAM, entry, configFile, ...ofKeys, ...ofArtifacts]);
+  const kinds = new Set(config.keys.map(({ reference }) => reference.kind));
+  return [
+    '--permission',
+    ...[...readable].map((path) => `--allow-fs-read=${path}`),
+    ...[...kinds].flatMap((kind) => FLAGS_BY_KIND[kind]),
+  ];
 }
 
 /** What a kind of key needs beside: it is outside the model then, and the systemd unit is the wall. */
-const FLAGS_BY_KIND: Readonly<Record<string, string>> = {
-  'pkcs11:': '--allow-addons',
-  'hook:': '--allow-child-process',
+const FLAGS_BY_KIND: Readonly<Record<KeyReference['kind'], readonly string[]>> = {
+  file: [],
+  pkcs11: ['--allow-addons', '--allow-worker'],
+  // The program reads the message from a file.
+  hook: ['--allow-child-process', `--allow-fs-read=${tmpdir()}`, `--allow-fs-write=${tmpdir()}`],
 };
 
-function flagsOfKeys({ keys }: Config): readonly string[] {
-  return Object.entries(FLAGS_BY_KIND).flatMap(([kind, flag]) =>
-    keys.some(({ reference }) => reference.startsWith(kind)) ? [flag] : [],
-  );
+function filesOfKey(reference: KeyReference): readonly string[] {
+  if (reference.kind === 'file') return [reference.path];
+  if (reference.kind === 'hook') return [reference.path, `${reference.path}.pem`];
+  const { modulePath, pinFile } = reference;
+  return pinFile === undefined ? [modulePath] : [modulePath, pinFile];
+}
+
+function filesOfSecret(
+  secret: SecretSource | undefined,
+  { CREDENTIALS_DIRECTORY: folder }: NodeJS.ProcessEnv,
+): readonly string[] {
+  if (secret?.kind === 'file') return [secret.path];
+  return secret?.kind === 'credential' && folder !== undefined ? [join(folder, secret.name)] : [];
 }
 
 const ROOT = new URL('../../../', import.meta.url);
@@ -123,32 +132,22 @@ function modulesAbove(folder: string): readonly string[] {
   return [join(folder, 'node_modules'), ...(above === folder ? [] : modulesAbove(above))];
 }
 
-function spawnKeyProcess({
-  config,
-  configFile,
-  environment,
-  log,
-  anchor,
-  lock,
-  entry = ENTRY,
-}: KeyLinkOptions): ChildProcess {
-  const secrets = config.keys.flatMap(({ secret }) =>
-    secret?.startsWith('fd:') ? [Number(secret.slice('fd:'.length))] : [],
-  );
+function spawnKeyProcess(options: KeyLinkOptions): ChildProcess {
+  const { config, configFile, environment, log, anchor, lock, entry = ENTRY } = options;
+  const secrets = config.keys.flatMap(({ secret }) => (secret?.kind === 'descriptor' ? [secret.fd] : []));
   const highest = Math.max(FIRST_SECRET_DESCRIPTOR - 1, ...secrets);
   const inherited = Array.from({ length: highest - FIRST_SECRET_DESCRIPTOR + 1 }, (_, index) => {
     const descriptor = index + FIRST_SECRET_DESCRIPTOR;
     return secrets.includes(descriptor) ? descriptor : ('ignore' as const);
   });
   const { CREDENTIALS_DIRECTORY } = environment;
-  return spawn(
-    process.execPath,
-    [...permissionFlags(config, configFile, entry, environment), entry, configFile],
-    {
-      stdio: ['ignore', 'inherit', 'inherit', 'pipe', log, anchor, lock, ...inherited],
-      env: CREDENTIALS_DIRECTORY === undefined ? {} : { CREDENTIALS_DIRECTORY },
+  return spawn(process.execPath, [...permissionFlags(options), entry, configFile], {
+    stdio: ['ignore', 'inherit', 'inherit', 'pipe', log, anchor, lock, ...inherited],
+    env: {
+      ...config.moduleEnvironment,
+      ...(CREDENTIALS_DIRECTORY !== undefined && { CREDENTIALS_DIRECTORY }),
     },
-  );
+  });
 }
 
 const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js';

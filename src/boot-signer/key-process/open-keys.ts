@@ -1,68 +1,60 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { messageOf } from '../../core/errors.ts';
-import { openKeyFile } from '../../signing/keys/key-file.ts';
-import type { Signer } from '../../signing/signer.ts';
+import type { KeyReference, Pkcs11Reference } from '../../signing/keys/key-reference.ts';
+import { KeyOpener } from '../../signing/keys/open-key.ts';
+import { readSecret } from '../../signing/keys/secret-source.ts';
 import type { KeyConfig } from '../config.ts';
 import { SignerStateError } from '../errors.ts';
 import type { OpenKey } from './desk.ts';
 
-/** Each is opened once, with its secret tried once. @throws {KeyError | SignerStateError} */
+/** Opens all keys, each secret tried once. @throws {CodedError} as KeyOpener.open does */
 export async function openKeys(
   configs: readonly KeyConfig[],
   environment: NodeJS.ProcessEnv,
 ): Promise<readonly OpenKey[]> {
+  const read = secretReader(environment);
+  const opener = new KeyOpener({
+    secrets: {
+      passphraseOf: (path) =>
+        read(
+          configs.find(({ reference }) => isFile(reference, path)),
+          path,
+        ),
+      pinOf: (token) =>
+        read(
+          configs.find(({ reference }) => isOnToken(reference, token)),
+          token.label,
+        ),
+    },
+  });
   const keys: OpenKey[] = [];
-  const secrets = new Map<string, string>();
   for (const config of configs) {
-    const signer = await openKey(config.reference, secretOf(config, environment, secrets));
+    const signer = await opener.open(config.reference);
     if (keys.some((key) => key.signer.keyId === signer.keyId))
-      throw new SignerStateError(
-        'config-invalid',
-        `key ${config.name} is another key of this configuration too`,
-      );
+      throw new SignerStateError('config-invalid', `key ${config.name} is there under another name too`);
     keys.push({ ...config, signer });
   }
   return keys;
 }
 
-async function openKey(reference: string, secret: string | undefined): Promise<Signer> {
-  if (!reference.startsWith('file:'))
-    throw new SignerStateError(
-      'config-invalid',
-      `${reference.split(':')[0]}: is no kind of key that is known here`,
-    );
-  return openKeyFile(reference.slice('file:'.length), secret ?? '');
-}
-
-/** A descriptor can be read once, however many keys name it. */
-function secretOf(
-  { name, secret }: KeyConfig,
-  environment: NodeJS.ProcessEnv,
-  read: Map<string, string>,
-): string | undefined {
-  if (secret === undefined) return undefined;
-  const before = read.get(secret);
-  if (before !== undefined) return before;
-  try {
-    const text = readFileSync(secretSource(secret, environment), 'utf8').split('\n', 1)[0] ?? '';
-    read.set(secret, text);
+/** A descriptor can be read once: what came from it stays in memory, for a token that has to be opened anew. */
+function secretReader(environment: NodeJS.ProcessEnv) {
+  const fromDescriptors = new Map<number, string>();
+  return async (config: KeyConfig | undefined, what: string): Promise<string> => {
+    const secret = config?.secret;
+    if (secret === undefined)
+      throw new SignerStateError('config-invalid', `${what} wants a "secret", and its key has none`);
+    const before = secret.kind === 'descriptor' ? fromDescriptors.get(secret.fd) : undefined;
+    const text = before ?? (await readSecret(secret, environment));
+    if (secret.kind === 'descriptor') fromDescriptors.set(secret.fd, text);
     return text;
-  } catch (cause) {
-    throw new SignerStateError(
-      'secret-missing',
-      `the secret of key ${name} is not at ${secret}: ${messageOf(cause)}`,
-      { cause },
-    );
-  }
+  };
 }
 
-/** systemd puts credentials into a folder of memory that only the service sees: systemd.exec(5). */
-export function secretSource(secret: string, environment: NodeJS.ProcessEnv): string | number {
-  if (secret.startsWith('fd:')) return Number(secret.slice('fd:'.length));
-  if (secret.startsWith('file:')) return secret.slice('file:'.length);
-  return join(
-    environment.CREDENTIALS_DIRECTORY ?? '/run/credentials/boot-signer.service',
-    secret.slice('credential:'.length),
-  );
+function isFile(reference: KeyReference, path: string): boolean {
+  return reference.kind === 'file' && reference.path === path;
+}
+
+function isOnToken(reference: KeyReference, { label, serial }: { label: string; serial: string }): boolean {
+  if (reference.kind !== 'pkcs11') return false;
+  const { token }: Pkcs11Reference = reference;
+  return (token.serial ?? serial) === serial && (token.label ?? label) === label;
 }
