@@ -58,11 +58,11 @@ export async function answerCall(desk: Desk, call: Call): Promise<unknown> {
     case 'submit':
       return desk.submit(call);
     case 'approve':
-      return desk.approve({ id: call.id, keyId: call.keyId, signature: call.signature });
+      return desk.book.approve({ id: call.id, keyId: call.keyId, signature: call.signature });
     case 'withdraw':
-      return desk.withdraw(call);
+      return desk.book.withdraw(call);
     case 'requests':
-      return desk.requests();
+      return desk.book.list();
     case 'keys':
       return desk.keys();
   }
