@@ -17,8 +17,9 @@ export interface RouteParts {
   readonly step: (name: string) => void;
 }
 
-const HEX = '^[0-9a-f]{1,128}$';
-const hex = { type: 'string', pattern: HEX };
+// No wider than what the key process takes: a call that it does not know ends it.
+const hex = { type: 'string', pattern: '^[0-9a-f]{64}$' };
+const word = { type: 'string', pattern: '^[a-z0-9-]{1,64}$' };
 const signature = { type: 'string', pattern: '^(?:[0-9a-f]{2}){1,4096}$' };
 const object = (properties: object, required: readonly string[] = Object.keys(properties)) => ({
   type: 'object',
@@ -28,9 +29,9 @@ const object = (properties: object, required: readonly string[] = Object.keys(pr
 });
 
 const SUBMISSION = object({
-  type: { type: 'string', maxLength: 64 },
-  role: { type: 'string', maxLength: 64 },
-  keyIds: { type: 'array', minItems: 1, maxItems: 64, items: { type: 'string', pattern: '^[0-9a-f]{64}$' } },
+  type: word,
+  role: word,
+  keyIds: { type: 'array', minItems: 1, maxItems: 64, items: hex },
   signed: { type: 'string', minLength: 2, maxLength: 4 * 1024 * 1024 },
 });
 interface SubmissionBody {

@@ -8,7 +8,7 @@ import { isProblemCode } from '../errors.ts';
 import { DESCRIPTORS } from './descriptors.ts';
 import { Desk } from './desk.ts';
 import { Ledger } from './ledger.ts';
-import { answerCall, parseCall } from './messages.ts';
+import { answerCall, type Call, parseCall } from './messages.ts';
 import { openKeys } from './open-keys.ts';
 
 /** sysexits.h: a supervisor tries again after the one, and not after the other: a PIN is tried once. */
@@ -85,8 +85,18 @@ function serve(channel: Socket, desk: Desk, send: (message: object) => void): vo
   });
 }
 
+/** A front that says something else is not our front any more. */
+function callIn(line: Uint8Array): Call {
+  try {
+    return parseCall(line, MAX_CALL_BYTES);
+  } catch (error) {
+    process.stderr.write(`boot-signer: the front sent no call: ${messageOf(error)}\n`);
+    process.exit(EXIT_STOPPED);
+  }
+}
+
 async function answer(desk: Desk, line: Uint8Array, send: (message: object) => void): Promise<void> {
-  const call = parseCall(line, MAX_CALL_BYTES);
+  const call = callIn(line);
   try {
     send({ number: call.number, result: await answerCall(desk, call) });
   } catch (error) {
