@@ -3,7 +3,8 @@ import { Command, InvalidArgumentError } from 'commander';
 import { type AuditHead, type VerifiedAuditLog, verifyAuditLog } from '../../boot-signer/audit/audit-log.ts';
 import { CodedError } from '../../core/errors.ts';
 import { type CommandContext, printResult } from './command.ts';
-import { addressOf, createServiceCommand, type ServiceCommandOptions } from './service-command.ts';
+import { createServiceCommand, type ServiceCommandOptions } from './service-command.ts';
+import { addressOf } from './service-options.ts';
 import { fetchAuditLog } from './signing-service-client.ts';
 
 /** The log is whole, and not the one that was seen before. */

@@ -2,10 +2,10 @@ import { CodedError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/strict-json.ts';
 import { saveChange } from '../../signing/repository/metadata-folder.ts';
 import { removePending, savePending, type WhenPending } from '../../signing/repository/pending-folder.ts';
-import type { RoleSigner } from '../../signing/role-signer.ts';
 import type { MissingSignatures } from '../../signing/tuf/authority.ts';
 import { describeMissing, finishProposal } from '../../signing/tuf/finish-proposal.ts';
 import { authoritiesOf, missingIn, type Proposal, signProposal } from '../../signing/tuf/proposal.ts';
+import type { KeysAtHand } from './change-repository.ts';
 import { type CommandContext, type CommandResult, type OutputOptions, printResult } from './command.ts';
 import type { OpenRepository } from './open-repository.ts';
 
@@ -17,6 +17,8 @@ export interface CarriedOut {
   /** Where the proposal waits when it is not. */
   readonly file?: string;
   readonly missing: readonly MissingSignatures[];
+  /** What a signing service holds back until people approve it. */
+  readonly waiting: readonly string[];
 }
 
 /**
@@ -27,7 +29,7 @@ export async function carryOut(
   repository: OpenRepository,
   input: {
     proposal: Proposal;
-    signer: RoleSigner;
+    keys: Pick<KeysAtHand, 'signer' | 'waiting'>;
     nowMs: number;
     whenPending?: WhenPending;
     before?: () => Promise<void>;
@@ -35,19 +37,20 @@ export async function carryOut(
 ): Promise<CarriedOut> {
   const { layout, stored, current, expiry } = repository;
   const known = authoritiesOf(input.proposal, current);
-  const proposal = await signProposal(input.proposal, known, input.signer);
+  const { signer, waiting } = input.keys;
+  const proposal = await signProposal(input.proposal, known, signer);
   const missing = missingIn(proposal, known);
   if (missing.length > 0) {
     await input.before?.();
     const file = await savePending(layout, proposal, input.whenPending ?? 'refuse');
-    return { inForce: false, file, missing };
+    return { inForce: false, file, missing, waiting };
   }
-  const online = { signer: input.signer, onlineExpiresMs: expiry.onlineMs };
+  const online = { signer, onlineExpiresMs: expiry.onlineMs };
   const change = await finishProposal({ current, proposal, ...online });
   await input.before?.();
   await saveChange(layout, { stored, change, nowMs: input.nowMs });
   await removePending(layout, proposal.name);
-  return { inForce: true, missing };
+  return { inForce: true, missing, waiting: [] };
 }
 
 /** Prints the result; a result that waits for signatures ends in {@link SignaturesMissing}. */
@@ -57,11 +60,14 @@ export async function printCarriedOut(
   { result, carriedOut }: { result: CommandResult; carriedOut: CarriedOut },
 ): Promise<void> {
   const { inForce, file, missing } = carriedOut;
+  const approvals = carriedOut.waiting.map((sentence) => `  ${sentence}`);
   const json: JsonObject = { ...result.json, inForce };
   if (file !== undefined) json.pending = file;
   if (!inForce) json.missing = missing.map(({ keyIds, ...rest }) => ({ ...rest, keyIds: [...keyIds] }));
   const waiting = missing.map((one) => `  ${describeMissing(one)}`);
-  const lines = inForce ? result.lines : [...result.lines, `not in force yet: ${file}`, ...waiting];
+  const lines = inForce
+    ? result.lines
+    : [...result.lines, `not in force yet: ${file}`, ...waiting, ...approvals];
   await printResult(context, options, { lines, json });
   if (inForce) return;
   throw new SignaturesMissing(

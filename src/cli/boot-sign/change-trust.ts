@@ -1,11 +1,9 @@
-import { layoutOf } from '../../signing/repository/layout.ts';
-import { withRepositoryLock } from '../../signing/repository/repository-lock.ts';
 import { describeProposal } from '../../signing/tuf/describe-proposal.ts';
 import { proposeTrust, type Trust, trustOf } from '../../signing/tuf/propose.ts';
 import { carryOut, printCarriedOut } from './carry-out.ts';
+import { changeRepository } from './change-repository.ts';
 import { type CommandContext, printResult, type SigningOptions } from './command.ts';
 import { openRepository } from './open-repository.ts';
-import { keysAtHand } from './signers.ts';
 
 export interface ChangeOptions extends SigningOptions {
   readonly dryRun?: true;
@@ -16,21 +14,17 @@ export function changeTrust(
   context: CommandContext,
   { folder, options, edit }: { folder: string; options: ChangeOptions; edit: (trust: Trust) => Trust },
 ): Promise<void> {
-  return withRepositoryLock(layoutOf(folder), async () => {
+  return changeRepository(folder, options, async (keys) => {
     const nowMs = context.clock.nowMs();
     const repository = await openRepository(folder, nowMs);
-    const { current, expiry, layout } = repository;
+    const { current, expiry } = repository;
     const proposal = proposeTrust(current, edit(trustOf(current)), expiry.offlineMs);
     const changes = [...describeProposal(proposal)];
     if (options.dryRun) {
       await printResult(context, options, { lines: ['would sign:', ...changes], json: { changes } });
       return;
     }
-    const carriedOut = await carryOut(repository, {
-      proposal,
-      signer: keysAtHand(layout, options).signer,
-      nowMs,
-    });
+    const carriedOut = await carryOut(repository, { proposal, keys, nowMs });
     const lines = [carriedOut.inForce ? 'in force:' : 'proposed:', ...changes];
     await printCarriedOut(context, options, { result: { lines, json: { changes } }, carriedOut });
   });

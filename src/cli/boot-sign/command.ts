@@ -3,8 +3,10 @@ import { Command, Option } from 'commander';
 import type { Clock } from '../../core/clock.ts';
 import type { JsonObject } from '../../core/strict-json.ts';
 import { formatDocument } from '../documents.ts';
-import { toPositiveInteger } from './options.ts';
-import type { PassphraseOptions } from './passphrase.ts';
+import type { SignerOptions } from './change-repository.ts';
+import { KEY_HELP, withKeyAccess } from './key-access.ts';
+import { toFiles } from './options.ts';
+import { withService } from './service-options.ts';
 
 /** What a command takes from the world beside files. */
 export interface CommandContext {
@@ -20,7 +22,7 @@ export interface OutputOptions {
   readonly output: (typeof OUTPUT_FORMATS)[number];
 }
 
-export type SigningOptions = OutputOptions & PassphraseOptions;
+export type SigningOptions = OutputOptions & SignerOptions;
 
 /** What a command did: as lines for a person, as one JSON document for a program. */
 export interface CommandResult {
@@ -33,9 +35,17 @@ export function createFolderCommand(name: string, description: string): Command 
   return createCommand(name, description).argument('[DIR]', 'the repository folder', '.');
 }
 
-/** The same for a command that signs, and so needs the passphrase. */
+/** The same for a command that changes what is signed, with whatever keys are at hand. */
 export function createSigningCommand(name: string, description: string): Command {
-  return withPassphrase(createFolderCommand(name, description));
+  const command = withKeyAccess(createFolderCommand(name, description));
+  return withService(
+    command.option('--sign-with <KEY>', `more than the folder's keys: ${KEY_HELP}`, toFiles),
+  );
+}
+
+/** The same for a command that makes keys in the folder. */
+export function createKeyMakingCommand(name: string, description: string): Command {
+  return withKeyAccess(createFolderCommand(name, description));
 }
 
 /** A command on any file: `boot-sign NAME FILE`. */
@@ -45,7 +55,7 @@ export function createFileCommand(name: string, description: string, file: strin
 
 /** A command that signs and needs a file instead of a repository: `boot-sign NAME FILE`. */
 export function createFileSigningCommand(name: string, description: string, file: string): Command {
-  return withPassphrase(createFileCommand(name, description, file));
+  return withKeyAccess(createFileCommand(name, description, file));
 }
 
 /** What people type, below the options that --help explains. */
@@ -60,12 +70,6 @@ function createCommand(name: string, description: string): Command {
     .addOption(new Option('-o, --output <form>', 'what to print').choices(OUTPUT_FORMATS).default('text'));
 }
 
-function withPassphrase(command: Command): Command {
-  return command
-    .option('--passphrase-file <FILE>', 'read the passphrase from the first line of this file')
-    .option('--passphrase-fd <N>', 'read it from this open descriptor instead', toDescriptor);
-}
-
 export async function printResult(
   { stdout }: CommandContext,
   { output }: OutputOptions,
@@ -73,8 +77,4 @@ export async function printResult(
 ): Promise<void> {
   const text = output === 'text' ? lines.join('\n') : await formatDocument(json, output);
   if (text !== '') stdout.write(`${text}\n`);
-}
-
-function toDescriptor(text: string): number {
-  return text === '0' ? 0 : toPositiveInteger(text);
 }

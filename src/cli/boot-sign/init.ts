@@ -19,14 +19,15 @@ import { finishProposal, type RepositoryChange } from '../../signing/tuf/finish-
 import { authoritiesOf, signProposal } from '../../signing/tuf/proposal.ts';
 import { proposeRepository } from '../../signing/tuf/propose.ts';
 import { rootFile, TOP_LEVEL_ROLES } from '../../signing/tuf/root.ts';
-import { type CommandContext, createSigningCommand, printResult, type SigningOptions } from './command.ts';
+import { type CommandContext, createKeyMakingCommand, type OutputOptions, printResult } from './command.ts';
 import { loadGrantKeys } from './grant-keys.ts';
+import type { KeyAccessOptions } from './key-access.ts';
 import { toChannels, toDays, toPositiveInteger } from './options.ts';
 import { readNewPassphrase } from './passphrase.ts';
 import { createSecureBootKeys } from './secure-boot-keys.ts';
 import { UsageError } from './usage-error.ts';
 
-interface InitOptions extends SigningOptions {
+interface InitOptions extends OutputOptions, KeyAccessOptions {
   readonly grantKey: string;
   readonly channel?: readonly string[];
   readonly expiresDays: number;
@@ -35,7 +36,7 @@ interface InitOptions extends SigningOptions {
 }
 
 export function createInitCommand(context: CommandContext): Command {
-  return createSigningCommand('init', 'make a repository folder with all its keys')
+  return createKeyMakingCommand('init', 'make a repository folder with all its keys')
     .requiredOption('--grant-key <FILE>', "the boot server's public grant key, PEM or JSON")
     .option('--channel <NAME>', 'a channel; give it more than once for several', toChannels)
     .option(

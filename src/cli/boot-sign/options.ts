@@ -38,6 +38,10 @@ export function toChannels(text: string, before: readonly string[] = []): readon
   return [...before, toChannel(text)];
 }
 
+export function toDescriptor(text: string): number {
+  return text === '0' ? 0 : toPositiveInteger(text);
+}
+
 /** For an option that may be given more than once. */
 export function toFiles(path: string, before: readonly string[] = []): readonly string[] {
   return [...before, path];

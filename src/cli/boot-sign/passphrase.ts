@@ -54,9 +54,11 @@ async function askTwice(): Promise<string> {
 }
 
 /** readline puts the terminal into raw mode; what it echoes goes nowhere. */
-async function ask(question: string): Promise<string> {
-  if (!process.stdin.isTTY)
-    throw new UsageError('there is no terminal to ask on: give --passphrase-file or --passphrase-fd');
+export async function ask(
+  question: string,
+  instead = '--passphrase-file or --passphrase-fd',
+): Promise<string> {
+  if (!process.stdin.isTTY) throw new UsageError(`there is no terminal to ask on: give ${instead}`);
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
   const terminal = createInterface({ input: process.stdin, output: silent, terminal: true });
   // Only now: whoever answers the question finds the echo off.

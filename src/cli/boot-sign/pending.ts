@@ -11,6 +11,7 @@ import { describeProposal } from '../../signing/tuf/describe-proposal.ts';
 import { describeMissing } from '../../signing/tuf/finish-proposal.ts';
 import { authoritiesOf, mergeProposals, missingIn } from '../../signing/tuf/proposal.ts';
 import { carryOut, printCarriedOut } from './carry-out.ts';
+import { changeRepository, type KeysAtHand } from './change-repository.ts';
 import {
   type CommandContext,
   createFolderCommand,
@@ -21,7 +22,6 @@ import {
 } from './command.ts';
 import { type OpenRepository, openRepository } from './open-repository.ts';
 import { toFiles } from './options.ts';
-import { keysAtHand } from './signers.ts';
 
 interface MergeOptions extends SigningOptions {
   readonly from?: readonly string[];
@@ -54,7 +54,7 @@ export function createMergeCommand(context: CommandContext): Command {
     .requiredOption('--name <NAME>', 'the proposal, as `pending list` shows it')
     .option('--from <FILE>', 'a copy with signatures; more than once for several', toFiles)
     .action((folder: string, options: MergeOptions) =>
-      withRepositoryLock(layoutOf(folder), () => merge(context, folder, options)),
+      changeRepository(folder, options, (keys) => merge(context, { folder, options, keys })),
     );
 }
 
@@ -78,15 +78,20 @@ async function describePending({ layout, current }: OpenRepository, name: string
   };
 }
 
-async function merge(context: CommandContext, folder: string, options: MergeOptions): Promise<void> {
+interface MergeInput {
+  readonly folder: string;
+  readonly options: MergeOptions;
+  readonly keys: KeysAtHand;
+}
+
+async function merge(context: CommandContext, { folder, options, keys }: MergeInput): Promise<void> {
   const nowMs = context.clock.nowMs();
   const repository = await openRepository(folder, nowMs);
   const { layout, current } = repository;
   let proposal = await loadPending(layout, options.name);
   for (const file of options.from ?? [])
     proposal = mergeProposals(proposal, await loadProposal(file), authoritiesOf(proposal, current));
-  const { signer } = keysAtHand(layout, options);
-  const carriedOut = await carryOut(repository, { proposal, signer, nowMs, whenPending: 'replace' });
+  const carriedOut = await carryOut(repository, { proposal, keys, nowMs, whenPending: 'replace' });
   const changes = [...describeProposal(proposal)];
   const lines = [carriedOut.inForce ? 'in force:' : 'merged:', ...changes];
   await printCarriedOut(context, options, { result: { lines, json: { changes } }, carriedOut });

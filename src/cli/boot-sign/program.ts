@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { systemClock } from '../../core/clock.ts';
+import { createAuditCommand } from './audit.ts';
 import { createChannelCommand } from './channel.ts';
 import { type CommandContext, withExamples } from './command.ts';
 import { createCompletionCommand } from './completion.ts';
@@ -12,6 +13,7 @@ import { createPredictCommand } from './predict.ts';
 import { createPublishCommand } from './publish.ts';
 import { createRefreshCommand } from './refresh.ts';
 import { createReleaseCommand } from './release.ts';
+import { createRequestsCommand } from './requests.ts';
 import { createRootCommand } from './root.ts';
 import { createRpiImageCommand } from './rpi-image.ts';
 import { createSignCommand } from './sign.ts';
@@ -101,6 +103,8 @@ export function createProgram(context: CommandContext = DEFAULT_CONTEXT): Comman
     createSignCommand,
     createPendingCommand,
     createMergeCommand,
+    createRequestsCommand,
+    createAuditCommand,
     createPublishCommand,
     createRefreshCommand,
     createVerifyCommand,

@@ -1,13 +1,11 @@
 import type { Command } from 'commander';
-import { layoutOf } from '../../signing/repository/layout.ts';
 import { saveChange } from '../../signing/repository/metadata-folder.ts';
-import { withRepositoryLock } from '../../signing/repository/repository-lock.ts';
 import { finishProposal } from '../../signing/tuf/finish-proposal.ts';
 import { proposeRenewal } from '../../signing/tuf/propose.ts';
 import { carryOut, printCarriedOut } from './carry-out.ts';
+import { changeRepository, type KeysAtHand } from './change-repository.ts';
 import { type CommandContext, createSigningCommand, printResult, type SigningOptions } from './command.ts';
 import { type OpenRepository, openRepository } from './open-repository.ts';
-import { type KeysAtHand, keysAtHand } from './signers.ts';
 
 interface RefreshOptions extends SigningOptions {
   readonly all?: true;
@@ -17,14 +15,19 @@ export function createRefreshCommand(context: CommandContext): Command {
   return createSigningCommand('refresh', 'sign snapshot and timestamp again, before they expire')
     .option('--all', 'also root, targets, channels and stage0')
     .action((folder: string, options: RefreshOptions) =>
-      withRepositoryLock(layoutOf(folder), () => refresh(context, folder, options)),
+      changeRepository(folder, options, (keys) => refresh(context, { folder, options, keys })),
     );
 }
 
-async function refresh(context: CommandContext, folder: string, options: RefreshOptions): Promise<void> {
+interface RefreshInput {
+  readonly folder: string;
+  readonly options: RefreshOptions;
+  readonly keys: KeysAtHand;
+}
+
+async function refresh(context: CommandContext, { folder, options, keys }: RefreshInput): Promise<void> {
   const nowMs = context.clock.nowMs();
   const repository = await openRepository(folder, nowMs);
-  const keys = keysAtHand(repository.layout, options);
   if (options.all) await renew(context, { repository, keys, options, nowMs });
   else await refreshOnline(context, { repository, keys, options, nowMs });
 }
@@ -50,7 +53,7 @@ async function renew(context: CommandContext, given: Refresh): Promise<void> {
   const { repository, keys, options, nowMs } = given;
   const { current, expiry } = repository;
   const proposal = proposeRenewal(current, expiry.offlineMs);
-  const carriedOut = await carryOut(repository, { proposal, signer: keys.signer, nowMs });
+  const carriedOut = await carryOut(repository, { proposal, keys, nowMs });
   const written = proposal.drafts.map(({ role, version }) => `${version}.${role}.json`);
   const result = describe(written, Math.min(expiry.offlineMs, expiry.onlineMs));
   await printCarriedOut(context, options, { result, carriedOut });

@@ -10,12 +10,11 @@ import {
 } from '../../signing/manifest.ts';
 import { type Architecture, channelRole, releaseTarget } from '../../signing/names.ts';
 import { storeArtifact } from '../../signing/repository/artifact-folder.ts';
-import { layoutOf } from '../../signing/repository/layout.ts';
-import { withRepositoryLock } from '../../signing/repository/repository-lock.ts';
 import { requireNewNumber } from '../../signing/repository/taken-numbers.ts';
 import { proposeRelease } from '../../signing/tuf/propose.ts';
 import { type AttachmentFiles, loadAttachments, toAttachments } from './attachments.ts';
 import { carryOut, printCarriedOut } from './carry-out.ts';
+import { changeRepository, type KeysAtHand } from './change-repository.ts';
 import { type CommandContext, createSigningCommand, type SigningOptions } from './command.ts';
 import { openRepository } from './open-repository.ts';
 import {
@@ -26,7 +25,6 @@ import {
   toReleaseName,
 } from './options.ts';
 import { signImage } from './sign-image.ts';
-import { keysAtHand } from './signers.ts';
 
 interface ReleaseOptions extends SigningOptions {
   readonly channel: string;
@@ -66,17 +64,22 @@ export function createReleaseCommand(context: CommandContext): Command {
       toPositiveInteger,
     )
     .action((folder: string, options: ReleaseOptions) =>
-      withRepositoryLock(layoutOf(folder), () => release(context, folder, options)),
+      changeRepository(folder, options, (keys) => release(context, { folder, options, keys })),
     );
 }
 
-async function release(context: CommandContext, folder: string, options: ReleaseOptions): Promise<void> {
+interface ReleaseInput {
+  readonly folder: string;
+  readonly options: ReleaseOptions;
+  readonly keys: KeysAtHand;
+}
+
+async function release(context: CommandContext, { folder, options, keys }: ReleaseInput): Promise<void> {
   const nowMs = context.clock.nowMs();
   const repository = await openRepository(folder, nowMs);
   const { layout } = repository;
   const kernelFile = await readFile(options.kernel);
   const initramfs = await readFile(options.initramfs);
-  const keys = keysAtHand(layout, options);
   const epochSeconds = options.time ?? defaultTimeSeconds(context.environment, nowMs);
   const kernel = options.signKernel
     ? await signImage(layout, { image: kernelFile, epochSeconds, passphrase: await keys.readPassphrase() })
@@ -90,7 +93,7 @@ async function release(context: CommandContext, folder: string, options: Release
   requireNewNumber(repository.stored, channelRole(listing.channel), listing.target);
   const carriedOut = await carryOut(repository, {
     proposal,
-    signer: keys.signer,
+    keys,
     nowMs,
     before: async () => {
       for (const artifact of [kernel, initramfs, ...attachments.values(), manifestBytes])

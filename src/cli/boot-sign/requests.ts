@@ -1,16 +1,9 @@
 import { Command } from 'commander';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../../core/strict-json.ts';
-import { openKeyFile } from '../../signing/keys/key-file.ts';
-import type { Signer } from '../../signing/signer.ts';
 import { type CommandContext, printResult } from './command.ts';
-import { readPassphrase } from './passphrase.ts';
-import {
-  addressOf,
-  createServiceCommand,
-  type ServiceCommandOptions,
-  toRequestId,
-  withPassphraseOptions,
-} from './service-command.ts';
+import { KEY_HELP, withKeyAccess, withKeyOpener } from './key-access.ts';
+import { createServiceCommand, type ServiceCommandOptions, toRequestId } from './service-command.ts';
+import { addressOf } from './service-options.ts';
 import {
   approveRequest,
   getRequest,
@@ -25,11 +18,7 @@ type All = { readonly all?: true };
 /** What waits in a signing service: see it, approve it, take it back. */
 export function createRequestsCommand(context: CommandContext): Command {
   const byId = (name: string, description: string): Command =>
-    withPassphraseOptions(createServiceCommand(name, description)).argument(
-      '<ID>',
-      'the request',
-      toRequestId,
-    );
+    withKeyAccess(createServiceCommand(name, description)).argument('<ID>', 'the request', toRequestId);
   return new Command('requests')
     .description('what waits in the signing service for the approval of people')
     .addCommand(
@@ -44,12 +33,12 @@ export function createRequestsCommand(context: CommandContext): Command {
     )
     .addCommand(
       byId('approve', 'sign the digest of a request with your own key')
-        .requiredOption('--key <FILE>', 'your private key file')
+        .requiredOption('--key <KEY>', `your private key: ${KEY_HELP}`)
         .action((id: string, options: KeyOptions) => approve(context, id, options)),
     )
     .addCommand(
       byId('withdraw', 'close a request that you made, or as an approver')
-        .option('--key <FILE>', "an approver's private key file; who asked needs none")
+        .option('--key <KEY>', "an approver's private key; who asked needs none")
         .action((id: string, options: KeyOptions) => withdraw(context, id, options)),
     );
 }
@@ -76,7 +65,9 @@ async function show(context: CommandContext, id: string, options: ServiceCommand
 async function approve(context: CommandContext, id: string, options: KeyOptions): Promise<void> {
   const address = await addressOf(options);
   const { request, signed } = await getRequest(address, id);
-  const approved = await approveRequest(address, request, await openKey(options));
+  const approved = await withKeyOpener(options, async ({ open }) =>
+    approveRequest(address, request, await open(options.key ?? '')),
+  );
   await printResult(context, options, {
     lines: [...contentOf(signed), describe(approved)],
     json: { request: jsonOf(approved) },
@@ -86,13 +77,11 @@ async function approve(context: CommandContext, id: string, options: KeyOptions)
 async function withdraw(context: CommandContext, id: string, options: KeyOptions): Promise<void> {
   const address = await addressOf(options);
   const { request } = await getRequest(address, id);
-  const approver = options.key === undefined ? undefined : await openKey(options);
-  const withdrawn = await withdrawRequest(address, request, approver);
+  const { key } = options;
+  const withdrawn = await withKeyOpener(options, async ({ open }) =>
+    withdrawRequest(address, request, key === undefined ? undefined : await open(key)),
+  );
   await printResult(context, options, { lines: [describe(withdrawn)], json: { request: jsonOf(withdrawn) } });
-}
-
-async function openKey(options: KeyOptions): Promise<Signer> {
-  return openKeyFile(options.key ?? '', await readPassphrase(options));
 }
 
 function describe({ id, role, version, state, people, missing, expiresMs, client }: ShownRequest): string {

@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import { writeFileDurably } from '../../core/durable-file.ts';
-import { openKeyFile } from '../../signing/keys/key-file.ts';
 import { loadProposal } from '../../signing/repository/pending-folder.ts';
 import { createKeyRoleSigner } from '../../signing/role-signer.ts';
 import type { MissingSignatures } from '../../signing/tuf/authority.ts';
@@ -13,18 +12,12 @@ import {
   type Proposal,
   signProposal,
 } from '../../signing/tuf/proposal.ts';
-import {
-  type CommandContext,
-  createFileSigningCommand,
-  printResult,
-  type SigningOptions,
-} from './command.ts';
+import { type CommandContext, createFileSigningCommand, type OutputOptions, printResult } from './command.ts';
+import { KEY_HELP, type KeyAccessOptions, withKeyOpener } from './key-access.ts';
 import { toFiles } from './options.ts';
-import { readPassphrase } from './passphrase.ts';
-import { once } from './signers.ts';
 import { UsageError } from './usage-error.ts';
 
-interface SignOptions extends SigningOptions {
+interface SignOptions extends OutputOptions, KeyAccessOptions {
   readonly key: readonly string[];
   readonly dryRun?: true;
 }
@@ -36,7 +29,7 @@ export function createSignCommand(context: CommandContext): Command {
     'sign a proposal with your key; the file gets the signatures',
     'the proposal: a file that waits for signatures',
   )
-    .requiredOption('--key <FILE>', 'a private key file; more than once for several', toFiles)
+    .requiredOption('--key <KEY>', `more than once for several: ${KEY_HELP}`, toFiles)
     .option('--dry-run', 'show what you would sign, and sign nothing')
     .action((file: string, options: SignOptions) => sign(context, file, options));
 }
@@ -50,9 +43,9 @@ async function sign(context: CommandContext, file: string, options: SignOptions)
     await printResult(context, options, { lines: [...changes, ...open], json: { changes } });
     return;
   }
-  const passphrase = once(() => readPassphrase(options));
-  const keys = await Promise.all(options.key.map(async (path) => openKeyFile(path, await passphrase())));
-  const signed = await signProposal(proposal, known, createKeyRoleSigner(keys));
+  const signed = await withKeyOpener(options, async ({ open }) =>
+    signProposal(proposal, known, createKeyRoleSigner(await Promise.all(options.key.map(open)))),
+  );
   const made = countSignatures(signed) - countSignatures(proposal);
   if (made === 0) throw new UsageError(`${file} asks for no signature of these keys, or has them already`);
   await writeFileDurably({ path: file, contents: encodeProposal(signed), mode: 0o644, replace: true });

@@ -6,19 +6,17 @@ import { referenceOf } from '../../signing/artifact.ts';
 import { composeStage0, type Stage0Base, type Stage0Image } from '../../signing/efi/stage0-image.ts';
 import { type Architecture, STAGE0_ROLE, stage0Target } from '../../signing/names.ts';
 import { storeArtifact } from '../../signing/repository/artifact-folder.ts';
-import { layoutOf } from '../../signing/repository/layout.ts';
-import { withRepositoryLock } from '../../signing/repository/repository-lock.ts';
 import { requireNewNumber } from '../../signing/repository/taken-numbers.ts';
 import type { Stage0Listing } from '../../signing/tuf/listings.ts';
 import { proposeStage0 } from '../../signing/tuf/propose.ts';
 import { encodeAgentConfig, ON_FAILURE, type OnFailure, toServerUrl } from './agent-config.ts';
 import { type CarriedOut, carryOut, printCarriedOut } from './carry-out.ts';
+import { changeRepository, type KeysAtHand } from './change-repository.ts';
 import { type CommandContext, createSigningCommand, printResult, type SigningOptions } from './command.ts';
 import { type OpenRepository, openRepository } from './open-repository.ts';
 import { defaultTimeSeconds, toArchitecture, toPositiveInteger } from './options.ts';
 import { loadServerCa } from './server-ca.ts';
 import { signImage } from './sign-image.ts';
-import { type KeysAtHand, keysAtHand } from './signers.ts';
 import { UsageError } from './usage-error.ts';
 
 interface Stage0Options extends SigningOptions {
@@ -66,11 +64,17 @@ export function createStage0Command(context: CommandContext): Command {
     .option('--sign-only', 'with --save: sign it and list nothing, to try it first')
     .option('--dry-run', 'say what would be listed; sign and write nothing')
     .action((folder: string, options: Stage0Options) =>
-      withRepositoryLock(layoutOf(folder), () => stage0(context, folder, options)),
+      changeRepository(folder, options, (keys) => stage0(context, { folder, options, keys })),
     );
 }
 
-async function stage0(context: CommandContext, folder: string, options: Stage0Options): Promise<void> {
+interface Stage0Input {
+  readonly folder: string;
+  readonly options: Stage0Options;
+  readonly keys: KeysAtHand;
+}
+
+async function stage0(context: CommandContext, { folder, options, keys }: Stage0Input): Promise<void> {
   if (options.signOnly && options.save === undefined)
     throw new UsageError('--sign-only writes nothing but the file that --save names');
   const nowMs = context.clock.nowMs();
@@ -82,7 +86,6 @@ async function stage0(context: CommandContext, folder: string, options: Stage0Op
     await printResult(context, options, describe(unsigned, 'would list (unsigned so far)'));
     return;
   }
-  const keys = keysAtHand(repository.layout, options);
   const passphrase = await keys.readPassphrase();
   const image = await signImage(repository.layout, { image: composed.image, epochSeconds, passphrase });
   const build = listingOf(composed, image, options);
@@ -106,7 +109,7 @@ async function list(
   requireNewNumber(stored, STAGE0_ROLE, input.build.target);
   return carryOut(repository, {
     proposal,
-    signer: input.keys.signer,
+    keys: input.keys,
     nowMs: input.nowMs,
     before: async () => {
       await storeArtifact(layout, input.image);

@@ -7,17 +7,15 @@ import {
   STAGE0_ROLE,
   stage0Target,
 } from '../../signing/names.ts';
-import { layoutOf } from '../../signing/repository/layout.ts';
-import { withRepositoryLock } from '../../signing/repository/repository-lock.ts';
 import { parseReference } from '../../signing/tuf/meta-files.ts';
 import { proposeWithdrawal } from '../../signing/tuf/propose.ts';
 import type { TrustedMetadata } from '../../signing/tuf/verify-metadata.ts';
 import { carryOut, printCarriedOut } from './carry-out.ts';
+import { changeRepository, type KeysAtHand } from './change-repository.ts';
 import { type CommandContext, createSigningCommand, printResult, type SigningOptions } from './command.ts';
 import { openRepository } from './open-repository.ts';
 import { createOperatorDoor } from './operator-door.ts';
 import { toArchitecture, toChannel, toPositiveInteger } from './options.ts';
-import { keysAtHand } from './signers.ts';
 import { UsageError } from './usage-error.ts';
 
 interface WithdrawOptions extends SigningOptions {
@@ -41,11 +39,17 @@ export function createWithdrawCommand(context: CommandContext): Command {
     .option('--socket <PATH>', "the boot server's operators' socket: says which nodes run it now")
     .option('--dry-run', 'say what would be withdrawn; sign nothing')
     .action((folder: string, options: WithdrawOptions) =>
-      withRepositoryLock(layoutOf(folder), () => withdraw(context, folder, options)),
+      changeRepository(folder, options, (keys) => withdraw(context, { folder, options, keys })),
     );
 }
 
-async function withdraw(context: CommandContext, folder: string, options: WithdrawOptions): Promise<void> {
+interface WithdrawInput {
+  readonly folder: string;
+  readonly options: WithdrawOptions;
+  readonly keys: KeysAtHand;
+}
+
+async function withdraw(context: CommandContext, { folder, options, keys }: WithdrawInput): Promise<void> {
   const what = toTarget(options);
   const nowMs = context.clock.nowMs();
   const repository = await openRepository(folder, nowMs);
@@ -57,8 +61,7 @@ async function withdraw(context: CommandContext, folder: string, options: Withdr
     await printResult(context, options, { lines: [`would withdraw ${what.target}`, ...running], json });
     return;
   }
-  const { signer } = keysAtHand(repository.layout, options);
-  const carriedOut = await carryOut(repository, { proposal, signer, nowMs });
+  const carriedOut = await carryOut(repository, { proposal, keys, nowMs });
   const did = carriedOut.inForce ? 'withdrawn' : 'proposed to withdraw';
   const next = carriedOut.inForce ? ['publish it: boot servers and nodes act on it from then on'] : [];
   const lines = [`${did}: ${what.target}`, ...running, ...next];

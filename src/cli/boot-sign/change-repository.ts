@@ -1,0 +1,85 @@
+import { createFolderSigner } from '../../signing/repository/key-folder.ts';
+import { layoutOf } from '../../signing/repository/layout.ts';
+import { withRepositoryLock } from '../../signing/repository/repository-lock.ts';
+import { createKeyRoleSigner, type RoleSignature, type RoleSigner } from '../../signing/role-signer.ts';
+import type { Signer } from '../../signing/signer.ts';
+import { type KeyAccessOptions, withKeyOpener } from './key-access.ts';
+import { addressOf, type ServiceOptions } from './service-options.ts';
+import { ApprovalPending, createSigningServiceSigner } from './signing-service-client.ts';
+
+/** Whoever signs changes of a repository: keys in its folder, keys elsewhere, a signing service. */
+export interface SignerOptions extends KeyAccessOptions, ServiceOptions {
+  readonly signWith?: readonly string[];
+}
+
+export interface KeysAtHand {
+  readonly signer: RoleSigner;
+  /** Sentences: what a signing service will sign when people have approved it. */
+  readonly waiting: readonly string[];
+  /** Of the folder's keys; asked for once, when it is needed. */
+  readPassphrase(): Promise<string>;
+}
+
+/** Takes the folder's lock, and lends the keys at hand until the work is done. */
+export function changeRepository<T>(
+  folder: string,
+  options: SignerOptions,
+  work: (keys: KeysAtHand) => Promise<T>,
+): Promise<T> {
+  const layout = layoutOf(folder);
+  return withRepositoryLock(layout, () =>
+    withKeyOpener(options, async ({ open, readPassphrase }) => {
+      const waiting: string[] = [];
+      const signers = [
+        createFolderSigner(layout, readPassphrase),
+        ...(options.signWith ?? []).map((key) => createLateSigner(() => open(key))),
+        ...(await serviceSigners(options, waiting)),
+      ];
+      return work({ signer: combineSigners(signers), waiting, readPassphrase });
+    }),
+  );
+}
+
+/** A key that is opened when it is first asked, so that no PIN is wanted for nothing. */
+function createLateSigner(open: () => Promise<Signer>): RoleSigner {
+  let opened: Promise<Signer> | undefined;
+  return {
+    async sign(request) {
+      opened ??= open();
+      return createKeyRoleSigner([await opened]).sign(request);
+    },
+  };
+}
+
+async function serviceSigners(options: SignerOptions, waiting: string[]): Promise<readonly RoleSigner[]> {
+  if (options.service === undefined) return [];
+  const service = createSigningServiceSigner(await addressOf(options));
+  return [
+    {
+      async sign(request) {
+        try {
+          return await service.sign(request);
+        } catch (cause) {
+          if (!(cause instanceof ApprovalPending)) throw cause;
+          waiting.push(cause.message);
+          return [];
+        }
+      },
+    },
+  ];
+}
+
+/** Asks each in turn for what is still open, so that no key signs twice. */
+function combineSigners(signers: readonly RoleSigner[]): RoleSigner {
+  return {
+    async sign(request) {
+      const signatures: RoleSignature[] = [];
+      for (const signer of signers) {
+        const done = new Set(signatures.map(({ keyId }) => keyId));
+        const keyIds = request.keyIds.filter((keyId) => !done.has(keyId));
+        if (keyIds.length > 0) signatures.push(...(await signer.sign({ ...request, keyIds })));
+      }
+      return signatures;
+    },
+  };
+}
