@@ -89,6 +89,9 @@ export interface Activation {
   verdict: VerdictRecord;
 }
 
+/** What the judgement took from the store beside the counters, and an operator may have changed since. */
+export type VerdictBasis = Pick<NodeRecord, 'channel' | 'romAsserted'>;
+
 /**
  * State of enrolment and attestation. Every method that writes is one durable transaction: after it
  * resolved, its effect survives a crash; after it rejected, nothing of it is there. Methods may be
@@ -134,18 +137,20 @@ export interface AttestationStore {
    * Consumes the challenge and records the verdict; with an accepted one also the counters, the session,
    * the baseline and the grant, closing the node's earlier grants; the node is no longer suspect then. With
    * another one that says `suspect`, the node becomes that and its grants are closed. `node-not-enrolled`: it
-   * was revoked meanwhile, or may not attest with this key any more. `counters-moved`: other evidence was accepted since this was judged, so it must be
-   * judged again (E26).
+   * was revoked meanwhile, or may not attest with this key any more. `basis-moved`: since this was judged, other
+   * evidence was accepted (E26) or an operator took back what an accepted verdict rests on; nothing was written, and
+   * it must be judged again.
    */
   commitVerdict(commit: {
     challengeSha256: string;
     verdict: VerdictRecord;
     counters?: { before: TpmCounters | undefined; now: TpmCounters };
+    basis?: VerdictBasis;
     session?: NodeSession;
     baseline?: Baseline;
     grant?: GrantRecord;
     suspect?: Suspicion;
-  }): Promise<'committed' | 'node-not-enrolled' | 'counters-moved' | ChallengeFault>;
+  }): Promise<'committed' | 'node-not-enrolled' | 'basis-moved' | ChallengeFault>;
 
   /** Records a verdict on evidence whose challenge was no longer good: nothing else changes. */
   recordRefusal(verdict: VerdictRecord): Promise<void>;

@@ -89,16 +89,20 @@ async function decide<Outcome extends string>(
   }
 }
 
-/** Of two pieces of evidence that were judged on the same counters, one is accepted on them. */
+/**
+ * Of two pieces of evidence that were judged on the same counters, one is accepted on them; and only while the node is
+ * what it was judged as.
+ */
 async function advanceNode(
   tx: DatabaseTransaction,
   {
     nodeId,
     verdict,
     counters,
+    basis,
     session,
   }: Parameters<AttestationStore['commitVerdict']>[0] & { nodeId: string },
-): Promise<'node-not-enrolled' | 'counters-moved' | undefined> {
+): Promise<'node-not-enrolled' | 'basis-moved' | undefined> {
   const updated = await tx
     .updateTable('nodes')
     .set({
@@ -112,6 +116,11 @@ async function advanceNode(
     .where('ak_name', '=', verdict.akName)
     .where('ak_rotation_due', '=', 0)
     .$if(counters !== undefined, (query) => query.where(hasCounters(counters?.before)))
+    .$if(basis !== undefined, (query) =>
+      query
+        .where('channel', '=', basis?.channel ?? '')
+        .where('rom_asserted', '=', basis?.romAsserted ? 1 : 0),
+    )
     .returning('id')
     .executeTakeFirst();
   if (updated !== undefined) return undefined;
@@ -122,5 +131,5 @@ async function advanceNode(
     .executeTakeFirst();
   const mayAttest =
     node?.status === 'enrolled' && node.ak_name === verdict.akName && node.ak_rotation_due === 0;
-  return mayAttest ? 'counters-moved' : 'node-not-enrolled';
+  return mayAttest ? 'basis-moved' : 'node-not-enrolled';
 }

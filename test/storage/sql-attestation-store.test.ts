@@ -336,7 +336,7 @@ test('E26 of two accepted boots that were judged on the same counters, the secon
   const commit = (challengeSha256: string, now: typeof before) =>
     store.commitVerdict({ challengeSha256, verdict: verdict(), counters: { before, now } });
   expect(await commit('c1', ahead)).toBe('committed');
-  expect(await commit('c2', behind)).toBe('counters-moved');
+  expect(await commit('c2', behind)).toBe('basis-moved');
   expect(await store.findChallenge('c2')).toMatchObject({ consumed: false });
   expect(await store.findNode('n1')).toMatchObject({ counters: { resetCount: ahead.resetCount } });
 });

@@ -104,6 +104,7 @@ export function createEvidenceService(on: {
         challengeSha256: challenge.sha256,
         verdict: { ...record, ...(granted && { releaseDigest: granted.release.listing.sha256 }) },
         ...(accepted && { counters: { before: node.counters, now: accepted.counters } }),
+        ...(accepted && { basis: { channel: node.channel, romAsserted: node.romAsserted } }),
         ...(session && { session }),
         ...(accepted?.baseline && { baseline: accepted.baseline }),
         ...(granted && { grant: granted.record }),
@@ -113,8 +114,8 @@ export function createEvidenceService(on: {
         await findEnrolled(on.store, challenge.akName);
         throw new Problem('node-revoked', `node ${node.id} was revoked while it attested`);
       }
-      // Somebody else's evidence went first: a step forward for this node each time, so this ends.
-      if (outcome === 'counters-moved') return service.submit(submission);
+      // Other evidence or an operator went first: a step forward for this node each time, so this ends.
+      if (outcome === 'basis-moved') return service.submit(submission);
       if (outcome !== 'committed') throw await refuseSpent(challenge, node, outcome);
       if (!record.facts) throw evidenceProblem(appraisal);
       return {
