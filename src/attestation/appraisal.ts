@@ -72,6 +72,8 @@ export interface Appraisal {
     stage0?: Stage0Match;
     /** To be kept as the node's own: its first, or what an operator approved. */
     baseline?: Baseline;
+    /** Id of the approval without which this firmware would be held. */
+    firmwareApproval?: number;
   };
 }
 

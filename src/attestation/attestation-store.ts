@@ -90,7 +90,10 @@ export interface Activation {
 }
 
 /** What the judgement took from the store beside the counters, and an operator may have changed since. */
-export type VerdictBasis = Pick<NodeRecord, 'channel' | 'romAsserted'>;
+export type VerdictBasis = Pick<NodeRecord, 'channel' | 'romAsserted'> & {
+  /** Id of the approval without which the node's firmware would have been held. */
+  firmwareApproval?: number;
+};
 
 /**
  * State of enrolment and attestation. Every method that writes is one durable transaction: after it

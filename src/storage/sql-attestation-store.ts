@@ -3,7 +3,7 @@ import type { Database, DatabaseTransaction } from './database.ts';
 import { countersToColumns, hasCounters, sessionToColumns } from './rows.ts';
 import { consumeChallenge, createSqlChallengeQueries } from './sql-challenges.ts';
 import { concludeEnrolment, createSqlEnrolmentQueries, purgeEnrolments } from './sql-enrolments.ts';
-import { saveBaseline } from './sql-firmware.ts';
+import { isApproved, saveBaseline } from './sql-firmware.ts';
 import { createSqlGrantQueries, replaceGrant } from './sql-grants.ts';
 import { createSqlListedEkQueries } from './sql-listed-eks.ts';
 import { bindNode } from './sql-node-binding.ts';
@@ -51,6 +51,8 @@ export function createSqlAttestationStore(database: Database): AttestationStore 
         }
         const fault = await advanceNode(tx, { ...commit, nodeId });
         if (fault !== undefined) return fault;
+        const approval = commit.basis?.firmwareApproval;
+        if (approval !== undefined && !(await isApproved(tx, approval))) return 'basis-moved';
         await clearSuspicion(tx, nodeId, atSeconds);
         if (commit.baseline !== undefined) await saveBaseline(tx, nodeId, commit.baseline);
         if (commit.grant !== undefined) await replaceGrant(tx, commit.grant);

@@ -82,6 +82,16 @@ export function createSqlFirmwareQueries(database: Database): FirmwareQueries {
   };
 }
 
+/** Until the transaction ends, as it holds the write lock: nobody withdraws the approval meanwhile. */
+export async function isApproved(tx: DatabaseTransaction, approvalId: number): Promise<boolean> {
+  const row = await tx
+    .selectFrom('firmware_approvals')
+    .select('id')
+    .where('id', '=', approvalId)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
 /** Part of the transaction that accepts the boot it is of. */
 export async function saveBaseline(
   tx: DatabaseTransaction,

@@ -4,7 +4,7 @@ import { differingEvent } from '../event-log/differing-event.ts';
 import type { Admission, Identity, PlatformState } from '../node.ts';
 import type { VerifiedQuote } from '../quote/quote.ts';
 import type { Finding } from '../reasons.ts';
-import type { Baseline } from './baseline.ts';
+import type { Baseline, FirmwareApproval } from './baseline.ts';
 import {
   baselinePcrsOf,
   type PolicyContext,
@@ -28,7 +28,13 @@ export interface StateInput extends PolicyContext {
 export interface StateAppraisal {
   findings: Finding[];
   /** Holds only when no finding refuses or holds. */
-  meaning: { state: PlatformState; stage0?: Stage0Match; baseline?: Baseline };
+  meaning: {
+    state: PlatformState;
+    stage0?: Stage0Match;
+    baseline?: Baseline;
+    /** Id of the approval without which this firmware would be held. */
+    firmwareApproval?: number;
+  };
 }
 
 /** What the quoted values mean beyond the checklist: which stage-0, which of the three facts, which baseline. */
@@ -39,9 +45,15 @@ export function appraiseState(input: StateInput): StateAppraisal {
   const { identity, admission } = input.attester;
   const facts = checkFacts({ identity, admission, state }, input.policy, input.purpose);
   const baseline = baselineOf(input);
+  const approval = approvalOf(input);
   return {
     findings: [...stage0.findings, ...facts],
-    meaning: { state, ...(stage0.match && { stage0: stage0.match }), ...(baseline && { baseline }) },
+    meaning: {
+      state,
+      ...(stage0.match && { stage0: stage0.match }),
+      ...(baseline && { baseline }),
+      ...(approval && { firmwareApproval: approval.id }),
+    },
   };
 }
 
@@ -113,18 +125,34 @@ function stateOf({ attester, untrustedEvidence }: StateInput, usesStage0: boolea
 
 /** The first boot's, or what an approval lets a later one become; nothing while it is what it was. */
 function baselineOf(input: StateInput): Baseline | undefined {
-  const { purpose, policy, baseline, quote, untrustedEvidence, nowSeconds } = input;
-  const compared = baselinePcrsOf(rulesFor(input));
-  if (purpose !== 'boot' || compared.length === 0) return undefined;
-  if (baseline !== undefined && compared.every((pcr) => baseline.pcrs[pcr] === pcrOf(quote, pcr)))
+  const { purpose, quote, untrustedEvidence, nowSeconds } = input;
+  if (purpose !== 'boot' || baselinePcrsOf(rulesFor(input)).length === 0 || isBaseline(input))
     return undefined;
-  const isFirst = baseline === undefined && policy.baseline === 'first-boot';
   return {
     pcrs: Object.fromEntries([...quote.pcrs].map(([pcr, value]) => [pcr, toHex(value)])),
     ...(untrustedEvidence.eventLog && { eventLog: untrustedEvidence.eventLog }),
-    approvedBy: isFirst ? 'first-boot' : 'firmware-approval',
+    approvedBy: isFirstBoot(input) ? 'first-boot' : 'firmware-approval',
     approvedAtSeconds: nowSeconds,
   };
+}
+
+/** What lets this firmware pass where neither the baseline nor a first boot does. */
+function approvalOf(input: StateInput): FirmwareApproval | undefined {
+  if (input.purpose === 'enrol' || isBaseline(input) || isFirstBoot(input)) return undefined;
+  if (baselinePcrsOf(rulesFor(input)).length === 0) return undefined;
+  return input.firmwareApprovals.find(({ pcrs }) => showsFirmware(input, pcrs));
+}
+
+function isFirstBoot({ baseline, policy }: StateInput): boolean {
+  return baseline === undefined && policy.baseline === 'first-boot';
+}
+
+function isBaseline(input: StateInput): boolean {
+  return input.baseline !== undefined && showsFirmware(input, input.baseline.pcrs);
+}
+
+function showsFirmware(input: StateInput, values: Baseline['pcrs']): boolean {
+  return baselinePcrsOf(rulesFor(input)).every((pcr) => values[pcr] === pcrOf(input.quote, pcr));
 }
 
 /** Against the newest listed image: firmware's first two events are the same for each, the third is the image. */

@@ -3,6 +3,7 @@ import type {
   AttestationStore,
   ChallengeFault,
   ChallengeRecord,
+  VerdictBasis,
 } from '../../attestation/attestation-store.ts';
 import type { Facts, NodeRecord, NodeSession } from '../../attestation/node.ts';
 import { isAfterHandover } from '../../attestation/policy/evidence-policy.ts';
@@ -104,7 +105,7 @@ export function createEvidenceService(on: {
         challengeSha256: challenge.sha256,
         verdict: { ...record, ...(granted && { releaseDigest: granted.release.listing.sha256 }) },
         ...(accepted && { counters: { before: node.counters, now: accepted.counters } }),
-        ...(accepted && { basis: { channel: node.channel, romAsserted: node.romAsserted } }),
+        ...(accepted && { basis: basisOf(node, accepted) }),
         ...(session && { session }),
         ...(accepted?.baseline && { baseline: accepted.baseline }),
         ...(granted && { grant: granted.record }),
@@ -127,6 +128,13 @@ export function createEvidenceService(on: {
     },
   };
   return service;
+}
+
+function basisOf(
+  { channel, romAsserted }: NodeRecord,
+  { firmwareApproval }: NonNullable<Appraisal['accepted']>,
+): VerdictBasis {
+  return { channel, romAsserted, ...(firmwareApproval !== undefined && { firmwareApproval }) };
 }
 
 /** A boot begins a session with what it was granted; evidence of the running system proves it once more. */

@@ -1,7 +1,8 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { beforeNextTransaction } from './before-transaction.ts';
 import { policyDocument, WITHOUT_STAGE0 } from './policy-documents.ts';
 import { PublishedServer, reasonsOf } from './published-server.ts';
+import { logOfStage0 } from './stage0-log.ts';
 import type { VirtualNode } from './virtual-node.ts';
 
 let world: PublishedServer;
@@ -50,4 +51,44 @@ test('a node that changes its channel while its boot is judged is granted what t
   await node.attest();
   const answer = await bootWhile(`update nodes set channel = 'other'`);
   expect(answer.json.code).toBe('no-release');
+});
+
+describe('a firmware approval that is withdrawn while a boot is judged under it', () => {
+  const WITHDRAWN = 'delete from firmware_approvals where id = (select min(id) from firmware_approvals)';
+
+  /** The node has booted, was flashed since, and what it was held for is approved. */
+  async function approveUpdate(scopes: readonly unknown[]): Promise<void> {
+    await node.attest();
+    node.eventLog = logOfStage0(world.stage0.image, { firmware: '2.0' });
+    await node.attest();
+    const { verdicts } = (await world.operators(`/admin/v1/nodes/${node.id}`)).json;
+    for (const scope of scopes) {
+      const body = { verdictId: verdicts[0].id, scope };
+      await world.operators('/admin/v1/firmware/approvals', { method: 'POST', body });
+    }
+  }
+
+  test('holds it, and does not become the baseline', async () => {
+    await approveUpdate(['all']);
+    const answer = await bootWhile(WITHDRAWN);
+    expect([answer.json.code, reasonsOf(answer)]).toEqual(['evidence-held', ['firmware-changed']]);
+    expect(reasonsOf(await node.attest())).toEqual(['firmware-changed']);
+    node.eventLog = logOfStage0(world.stage0.image);
+    expect((await node.attest()).status, 'the baseline is what it was').toBe(200);
+  });
+
+  test('accepts it when another approval says the same', async () => {
+    await approveUpdate(['node', 'all']);
+    expect((await bootWhile(WITHDRAWN)).json.verdict).toBe('accept');
+  });
+
+  test('clears no suspicion by evidence of the running system either', async () => {
+    await approveUpdate(['all']);
+    node.eventLog = logOfStage0(world.stage0.image);
+    const { digest } = (await node.attest()).json.release;
+    node.eventLog = logOfStage0(world.stage0.image, { firmware: '2.0' });
+    const { happened } = beforeNextTransaction(() => world.database((database) => database.exec(WITHDRAWN)));
+    expect(reasonsOf(await node.prove('reattest', digest))).toEqual(['firmware-changed']);
+    expect(happened()).toBe(true);
+  });
 });
