@@ -11,10 +11,15 @@ const BIN = join(import.meta.dirname, '../bin');
 const WAITING = 79;
 
 /** One of our own commands as a user runs it; answers what it printed. */
-export async function runCommand(name: 'boot-admin' | 'boot-sign', args: readonly string[]): Promise<string> {
+export async function runCommand(
+  name: 'boot-admin' | 'boot-sign',
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<string> {
   try {
     const { stdout } = await run(process.execPath, [join(BIN, `${name}.mjs`), ...args], {
       maxBuffer: MAX_OUTPUT_BYTES,
+      env,
     });
     return stdout;
   } catch (cause) {

@@ -39,6 +39,8 @@ export interface World {
   show(command: string): Promise<string>;
   /** The same as `sign` for a command that takes a file instead of a repository. */
   signFile(command: string, file: string, ...args: string[]): Promise<string>;
+  /** `boot-sign sign` by whoever has the key; `env` for what its token needs. */
+  signProposal(file: string, args: readonly string[], env?: NodeJS.ProcessEnv): Promise<void>;
   publish(): Promise<void>;
   createTpm(name: string): Promise<SoftwareTpm>;
   /**
@@ -107,6 +109,9 @@ export async function createWorld(folder: string, cleanup: Cleanup): Promise<Wor
         ...['-o', 'json', '--passphrase-file', passphraseFile],
         ...args,
       ]),
+    async signProposal(file, args, env) {
+      await runCommand('boot-sign', ['sign', file, '--passphrase-file', passphraseFile, ...args], env);
+    },
     async publish() {
       await runCommand('boot-sign', ['publish', repository, '--socket', socket]);
     },

@@ -37,7 +37,10 @@ async function givePeopleTheChannel({ world, say }: Stage, people: readonly Pers
   for (const { publicFile } of people) await world.sign('root add-key', ...role, '--key', publicFile);
   await world.sign('root remove-key', ...role, '--key-id', String(first), '--threshold', '2');
   await signPending(world, people.slice(0, 2));
-  say('boot-sign', `channel demo: 2 of 3 keys, of ${people.map(({ name }) => name).join(', ')}`);
+  say(
+    'boot-sign',
+    `channel demo: 2 of 3 keys, of ${people.map(({ name, keptIn }) => `${name} (${keptIn})`).join(', ')}`,
+  );
 }
 
 async function rotateRootTwice({ world, say }: Stage): Promise<void> {

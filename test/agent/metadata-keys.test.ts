@@ -1,13 +1,7 @@
 import { constants, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../src/core/strict-json.ts';
-import {
-  createPrivateKeyFor,
-  keyIdOf,
-  SCHEMES,
-  type TufKey,
-  tufKeyOf,
-} from '../../src/signing/public-key.ts';
+import { createPrivateKeyFor, keyIdOf, type TufKey } from '../../src/signing/public-key.ts';
 import { createKeySigner, type Signer } from '../../src/signing/signer.ts';
 import { parseTargets } from '../../src/signing/tuf/targets.ts';
 import { openScriptedLab, type ScriptedLab } from './scripted-lab.ts';
