@@ -139,10 +139,11 @@ export interface AttestationStore {
   /**
    * Consumes the challenge and records the verdict; with an accepted one also the counters, the session,
    * the baseline and the grant, closing the node's earlier grants; the node is no longer suspect then. With
-   * another one that says `suspect`, the node becomes that and its grants are closed. `node-not-enrolled`: it
-   * was revoked meanwhile, or may not attest with this key any more. `basis-moved`: since this was judged, other
-   * evidence was accepted (E26) or an operator took back what an accepted verdict rests on; nothing was written, and
-   * it must be judged again.
+   * another one that says `suspect`, the node becomes that and its grants are closed, if it still has the AK of the
+   * verdict and is in the session that was judged: a late refusal harms no boot since. `node-not-enrolled`: it was
+   * revoked meanwhile, or may not attest with this key any more. `basis-moved`: since this was judged, other evidence
+   * was accepted (E26) or an operator took back what an accepted verdict rests on; nothing was written, and it must be
+   * judged again.
    */
   commitVerdict(commit: {
     challengeSha256: string;
@@ -152,7 +153,7 @@ export interface AttestationStore {
     session?: NodeSession;
     baseline?: Baseline;
     grant?: GrantRecord;
-    suspect?: Suspicion;
+    suspect?: { suspicion: Suspicion; session?: NodeSession };
   }): Promise<'committed' | 'node-not-enrolled' | 'basis-moved' | ChallengeFault>;
 
   /** Records a verdict on evidence whose challenge was no longer good: nothing else changes. */

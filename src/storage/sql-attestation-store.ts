@@ -9,7 +9,7 @@ import { createSqlListedEkQueries } from './sql-listed-eks.ts';
 import { bindNode } from './sql-node-binding.ts';
 import { createSqlNodeMarks } from './sql-node-marks.ts';
 import { createSqlNodeQueries } from './sql-nodes.ts';
-import { clearSuspicion, suspectNode } from './sql-running-nodes.ts';
+import { clearSuspicion, suspectJudged } from './sql-running-nodes.ts';
 import { spendToken } from './sql-tokens.ts';
 import { createSqlVerdictQueries, insertVerdict, purgeAnonymousVerdicts } from './sql-verdicts.ts';
 
@@ -43,10 +43,10 @@ export function createSqlAttestationStore(database: Database): AttestationStore 
         const spent = await consumeChallenge(tx, commit.challengeSha256, commit.verdict.atSeconds);
         if (spent !== undefined) return spent;
         await insertVerdict(tx, commit.verdict);
-        const { nodeId, atSeconds } = commit.verdict;
+        const { nodeId, akName, atSeconds } = commit.verdict;
         if (nodeId === undefined) return 'committed';
         if (commit.verdict.verdict !== 'accept') {
-          if (commit.suspect !== undefined) await suspectNode(tx, nodeId, commit.suspect);
+          if (commit.suspect !== undefined) await suspectJudged(tx, { ...commit.suspect, nodeId, akName });
           return 'committed';
         }
         const fault = await advanceNode(tx, { ...commit, nodeId });

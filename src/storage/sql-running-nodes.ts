@@ -1,7 +1,9 @@
-import type { Suspicion } from '../attestation/node.ts';
+import type { Expression, ExpressionBuilder, SqlBool } from 'kysely';
+import type { NodeSession, Suspicion } from '../attestation/node.ts';
 import type { RunningNodeStore } from '../attestation/running-nodes.ts';
 import { insertAuditEvent } from './audit-events.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
+import type { Schema } from './schema.ts';
 import { closeGrantsOfNode } from './sql-grants.ts';
 
 export function createSqlRunningNodeStore(database: Database): RunningNodeStore {
@@ -38,8 +40,33 @@ export function createSqlRunningNodeStore(database: Database): RunningNodeStore 
   };
 }
 
+/** Nothing of a node that has booted anew or got another AK since this was judged. */
+export async function suspectJudged(
+  tx: DatabaseTransaction,
+  judged: { nodeId: string; akName: string; session?: NodeSession; suspicion: Suspicion },
+): Promise<void> {
+  const same = await tx
+    .selectFrom('nodes')
+    .select('id')
+    .where('id', '=', judged.nodeId)
+    .where('ak_name', '=', judged.akName)
+    .where(isInSession(judged.session))
+    .executeTakeFirst();
+  if (same !== undefined) await suspectNode(tx, judged.nodeId, judged.suspicion);
+}
+
+function isInSession(session: NodeSession | undefined) {
+  return (node: ExpressionBuilder<Schema, 'nodes'>): Expression<SqlBool> =>
+    node.and([
+      node('session_release_digest', 'is not distinct from', session?.releaseDigest ?? null),
+      node('session_reset_count', 'is not distinct from', session?.resetCount ?? null),
+      node('session_restart_count', 'is not distinct from', session?.restartCount ?? null),
+      node('session_started_at', 'is not distinct from', session?.startedAtSeconds ?? null),
+    ]);
+}
+
 /** Once: a node that is suspect already keeps the first reason, and loses whatever was granted since. */
-export async function suspectNode(
+async function suspectNode(
   tx: DatabaseTransaction,
   nodeId: string,
   { sinceSeconds, reason }: Suspicion,

@@ -44,7 +44,7 @@ export interface EvidenceService {
    * was told of: the node asks for a new challenge.
    *
    * A running system whose own TPM signed evidence that does not hold makes its node suspect, in the same
-   * transaction; what is not authentic changes nothing but the record.
+   * transaction. What is not authentic, or was asked of the boot before and comes late, changes nothing but the record.
    *
    * @throws {Problem} evidence-refused, evidence-held, no-release, ak-unknown, ak-rotated, node-…
    */
@@ -109,7 +109,12 @@ export function createEvidenceService(on: {
         ...(session && { session }),
         ...(accepted?.baseline && { baseline: accepted.baseline }),
         ...(granted && { grant: granted.record }),
-        ...(betraysItself(challenge, appraisal) && { suspect: suspicionOf(appraisal, atSeconds) }),
+        ...(betraysItself({ challenge, appraisal, node }) && {
+          suspect: {
+            suspicion: suspicionOf(appraisal, atSeconds),
+            ...(node.session && { session: node.session }),
+          },
+        }),
       });
       if (outcome === 'node-not-enrolled') {
         await findEnrolled(on.store, challenge.akName);
@@ -157,8 +162,16 @@ function sessionAfter(of: {
   };
 }
 
-function betraysItself({ purpose }: ChallengeRecord, { verdict, authentic }: Appraisal): boolean {
-  return isAfterHandover(purpose) && authentic && verdict !== 'accept';
+function betraysItself(of: { challenge: ChallengeRecord; appraisal: Appraisal; node: NodeRecord }): boolean {
+  const { verdict, authentic } = of.appraisal;
+  return isAfterHandover(of.challenge.purpose) && authentic && verdict !== 'accept' && !isFromBefore(of);
+}
+
+/** What was asked of the boot before and comes late says nothing about this one. */
+function isFromBefore(of: { challenge: ChallengeRecord; appraisal: Appraisal; node: NodeRecord }): boolean {
+  const { challenge, appraisal, node } = of;
+  const ofAnother = appraisal.reasons.some(({ code }) => code === 'session-mismatch');
+  return ofAnother && node.session !== undefined && challenge.issuedAtSeconds < node.session.startedAtSeconds;
 }
 
 function suspicionOf({ reasons }: Appraisal, sinceSeconds: number) {
