@@ -1,11 +1,10 @@
-import { referenceOf } from '../../signing/artifact.ts';
 import { layoutOf } from '../../signing/repository/layout.ts';
 import { loadMetadata, saveChange, trustedMetadata } from '../../signing/repository/metadata-folder.ts';
 import { withRepositoryLock } from '../../signing/repository/repository-lock.ts';
 import { expiryAt, loadSettings } from '../../signing/repository/settings.ts';
 import type { RoleSigner } from '../../signing/role-signer.ts';
-import { composeSnapshot, composeTimestamp } from '../../signing/tuf/compose.ts';
-import { createDraft, type Draft, encodeDraft, withSignatures } from '../../signing/tuf/draft.ts';
+import { parseDraft } from '../../signing/tuf/draft.ts';
+import { finishProposal, type RepositoryChange } from '../../signing/tuf/finish-proposal.ts';
 import type { TrustedMetadata } from '../../signing/tuf/verify-metadata.ts';
 
 export interface Refresh {
@@ -32,31 +31,11 @@ export async function refreshRepository(
     const stored = await loadMetadata(layout);
     const current = trustedMetadata(stored);
     if (!isDue(current, refresh)) return undefined;
-    const { onlineMs: expiresMs } = expiryAt(refresh.nowMs, await loadSettings(layout));
-    const meta = new Map(
-      [...current.snapshot.meta].map(([file, listed]) => [file.replace(/\.json$/, ''), listed]),
-    );
-    const snapshotVersion = await nextVersion(current.snapshot.version, 'snapshot', refresh);
-    const snapshot = await signed(
-      composeSnapshot({ version: snapshotVersion, expiresMs }, meta),
-      'snapshot',
-      current,
-      refresh,
-    );
-    const listed = { version: snapshot.version, ...referenceOf(encodeDraft(snapshot)) };
-    const timestampVersion = await nextVersion(current.timestamp.version, 'timestamp', refresh);
-    const timestamp = await signed(
-      composeTimestamp({ version: timestampVersion, expiresMs }, listed),
-      'timestamp',
-      current,
-      refresh,
-    );
-    const change = [
-      { name: `${snapshot.version}.snapshot.json`, bytes: encodeDraft(snapshot) },
-      { name: 'timestamp.json', bytes: encodeDraft(timestamp) },
-    ];
+    const { onlineMs: onlineExpiresMs } = expiryAt(refresh.nowMs, await loadSettings(layout));
+    const { signer, lastSigned } = refresh;
+    const change = await finishProposal({ current, signer, onlineExpiresMs, lastSigned });
     await saveChange(layout, { stored, change, nowMs: refresh.nowMs });
-    return { snapshot: snapshot.version, timestamp: timestamp.version };
+    return versionsIn(change);
   });
 }
 
@@ -64,17 +43,9 @@ function isDue({ snapshot, timestamp }: TrustedMetadata, { nowMs, whenLeftMs }: 
   return Math.min(snapshot.expiresMs, timestamp.expiresMs) < nowMs + whenLeftMs;
 }
 
-async function nextVersion(inForce: number, role: string, { lastSigned }: Refresh): Promise<number> {
-  return Math.max(inForce, await lastSigned(role)) + 1;
-}
-
-async function signed(
-  content: Draft['signed'],
-  role: 'snapshot' | 'timestamp',
-  { root }: TrustedMetadata,
-  { signer }: Refresh,
-): Promise<Draft> {
-  const draft = createDraft(role, content);
-  const { keyIds } = root.rules[role];
-  return withSignatures(draft, await signer.sign({ role, keyIds, canonical: draft.canonical }));
+function versionsIn(change: RepositoryChange): { snapshot: number; timestamp: number } {
+  const [snapshot, timestamp] = change.map(({ name, bytes }) =>
+    parseDraft(name === 'timestamp.json' ? 'timestamp' : 'snapshot', bytes),
+  );
+  return { snapshot: snapshot?.version ?? 0, timestamp: timestamp?.version ?? 0 };
 }

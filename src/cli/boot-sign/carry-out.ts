@@ -29,7 +29,7 @@ export async function carryOut(
   repository: OpenRepository,
   input: {
     proposal: Proposal;
-    keys: Pick<KeysAtHand, 'signer' | 'waiting'>;
+    keys: Pick<KeysAtHand, 'signer' | 'waiting' | 'lastSigned'>;
     nowMs: number;
     whenPending?: WhenPending;
     before?: () => Promise<void>;
@@ -37,7 +37,7 @@ export async function carryOut(
 ): Promise<CarriedOut> {
   const { layout, stored, current, expiry } = repository;
   const known = authoritiesOf(input.proposal, current);
-  const { signer, waiting } = input.keys;
+  const { signer, waiting, lastSigned } = input.keys;
   const proposal = await signProposal(input.proposal, known, signer);
   const missing = missingIn(proposal, known);
   if (missing.length > 0) {
@@ -45,7 +45,7 @@ export async function carryOut(
     const file = await savePending(layout, proposal, input.whenPending ?? 'refuse');
     return { inForce: false, file, missing, waiting };
   }
-  const online = { signer, onlineExpiresMs: expiry.onlineMs };
+  const online = { signer, lastSigned, onlineExpiresMs: expiry.onlineMs };
   const change = await finishProposal({ current, proposal, ...online });
   await input.before?.();
   await saveChange(layout, { stored, change, nowMs: input.nowMs });

@@ -1,3 +1,4 @@
+import { isJsonObject } from '../../core/strict-json.ts';
 import { createFolderSigner } from '../../signing/repository/key-folder.ts';
 import { layoutOf } from '../../signing/repository/layout.ts';
 import { withRepositoryLock } from '../../signing/repository/repository-lock.ts';
@@ -5,7 +6,7 @@ import { createKeyRoleSigner, type RoleSignature, type RoleSigner } from '../../
 import type { Signer } from '../../signing/signer.ts';
 import { type KeyAccessOptions, withKeyOpener } from './key-access.ts';
 import { addressOf, type ServiceOptions } from './service-options.ts';
-import { ApprovalPending, createSigningServiceSigner } from './signing-service-client.ts';
+import { ApprovalPending, createSigningServiceSigner, getServiceKeys } from './signing-service-client.ts';
 
 /** Whoever signs changes of a repository: keys in its folder, keys elsewhere, a signing service. */
 export interface SignerOptions extends KeyAccessOptions, ServiceOptions {
@@ -16,6 +17,8 @@ export interface KeysAtHand {
   readonly signer: RoleSigner;
   /** Sentences: what a signing service will sign when people have approved it. */
   readonly waiting: readonly string[];
+  /** What a signing service has signed last for a role; 0 without one. */
+  lastSigned(role: string): Promise<number>;
   /** Of the folder's keys; asked for once, when it is needed. */
   readPassphrase(): Promise<string>;
 }
@@ -35,7 +38,8 @@ export function changeRepository<T>(
         ...(options.signWith ?? []).map((key) => createLateSigner(() => open(key))),
         ...(await serviceSigners(options, waiting)),
       ];
-      return work({ signer: combineSigners(signers), waiting, readPassphrase });
+      const lastSigned = (role: string) => lastSignedBy(options, role);
+      return work({ signer: combineSigners(signers), waiting, lastSigned, readPassphrase });
     }),
   );
 }
@@ -67,6 +71,13 @@ async function serviceSigners(options: SignerOptions, waiting: string[]): Promis
       },
     },
   ];
+}
+
+async function lastSignedBy(options: SignerOptions, role: string): Promise<number> {
+  if (options.service === undefined) return 0;
+  const { lastSigned } = await getServiceKeys(await addressOf(options));
+  const last = isJsonObject(lastSigned) ? lastSigned[role] : undefined;
+  return isJsonObject(last) && typeof last.version === 'number' ? last.version : 0;
 }
 
 /** Asks each in turn for what is still open, so that no key signs twice. */

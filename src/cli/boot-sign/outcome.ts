@@ -7,14 +7,14 @@ export const EXIT = {
   /** What was read is not what it should be: metadata, artifacts, images, key files. */
   refused: 65,
   missing: 66,
-  /** The boot server cannot be reached. */
+  /** The boot server, the signing service or the HSM cannot be reached. */
   unavailable: 69,
   internal: 70,
   /** It is there already and stays as it is. */
   exists: 73,
   /** Another boot-sign is at work in the folder. */
   busy: 75,
-  /** The boot server refused. */
+  /** The boot server or the signing service refused. */
   rejected: 76,
   passphrase: 77,
   /** Done as far as the keys at hand go: others have to sign before it is in force. */
@@ -32,6 +32,13 @@ const EXIT_BY_CODE: Readonly<Record<string, number>> = {
   'passphrase-invalid': EXIT.passphrase,
   'door-unreachable': EXIT.unavailable,
   'door-refused': EXIT.rejected,
+  'signing-service-unreachable': EXIT.unavailable,
+  'signing-service-refused': EXIT.rejected,
+  'hsm-gone': EXIT.unavailable,
+  'hsm-slow': EXIT.unavailable,
+  'hsm-pin-wrong': EXIT.passphrase,
+  'key-reference-invalid': EXIT.usage,
+  'secret-missing': EXIT.missing,
   'signatures-missing': EXIT.waiting,
   'pending-missing': EXIT.missing,
 };

@@ -26,20 +26,29 @@ export async function finishProposal(input: {
   proposal?: Proposal;
   signer: RoleSigner;
   onlineExpiresMs: number;
+  /**
+   * The version that a signing service has signed last for a role, whether or not it came into force: it
+   * signs no other content under that number.
+   */
+  lastSigned?: (role: string) => Promise<number>;
 }): Promise<RepositoryChange> {
-  const { current, signer, onlineExpiresMs: expiresMs } = input;
+  const { current, signer, onlineExpiresMs: expiresMs, lastSigned = async () => 0 } = input;
   const proposal = input.proposal ?? { name: 'refresh', drafts: [], base: [] };
   const known = authoritiesOf(proposal, current);
   for (const draft of proposal.drafts) requireNext(draft, current);
   requireSigned(missingIn(proposal, known));
   const online = { known, signer };
+  const next = async (role: 'snapshot' | 'timestamp') => ({
+    version: Math.max(current?.[role].version ?? 0, await lastSigned(role)) + 1,
+    expiresMs,
+  });
   const snapshot = await signOnline(
-    createDraft('snapshot', composeSnapshot(nextOf(current?.snapshot, expiresMs), metaOf(proposal, current))),
+    createDraft('snapshot', composeSnapshot(await next('snapshot'), metaOf(proposal, current))),
     online,
   );
   const listed = { version: snapshot.version, ...referenceOf(encodeDraft(snapshot)) };
   const timestamp = await signOnline(
-    createDraft('timestamp', composeTimestamp(nextOf(current?.timestamp, expiresMs), listed)),
+    createDraft('timestamp', composeTimestamp(await next('timestamp'), listed)),
     online,
   );
   return [...proposal.drafts, snapshot, timestamp].map(toFile);
@@ -69,10 +78,6 @@ async function signOnline(
   const signed = await signDraft(draft, known, signer);
   requireSigned(missingSignatures(signed, known));
   return signed;
-}
-
-function nextOf(before: { version: number } | undefined, expiresMs: number) {
-  return { version: (before?.version ?? 0) + 1, expiresMs };
 }
 
 function metaOf({ drafts }: Proposal, current: TrustedMetadata | undefined): ReadonlyMap<string, MetaFile> {
