@@ -23,6 +23,16 @@ export function readDatabaseEntries(content: Uint8Array): DatabaseEntry[] {
   });
 }
 
+/** May these bytes be a whole db? An empty one may. */
+export function isSignatureLists(content: Uint8Array): boolean {
+  try {
+    parseSignatureLists(content);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function entryOf(what: string, sha256: string): DatabaseEntry {
   return { sha256, words: `${what} (SHA-256 ${sha256})` };
 }

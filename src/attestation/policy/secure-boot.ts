@@ -8,7 +8,13 @@ import { formatGuid, GUID_BYTES } from '../../tpm/uefi-guid.ts';
 import { readUefiVariable, type UefiVariableData } from '../../tpm/uefi-variable-data.ts';
 import type { VerifiedQuote } from '../quote/quote.ts';
 import { type Finding, findingOf, Refusal } from '../reasons.ts';
-import { checkDatabase, type DatabaseEntry, noteDatabase, readDatabaseEntries } from './secure-boot-db.ts';
+import {
+  checkDatabase,
+  type DatabaseEntry,
+  isSignatureLists,
+  noteDatabase,
+  readDatabaseEntries,
+} from './secure-boot-db.ts';
 
 export interface SecureBootPolicy {
   /** Hex SHA-256 of everything that `db` may hold. */
@@ -108,12 +114,31 @@ function isVariable(
 }
 
 function readDatabase(configured: readonly Measured[]): DatabaseEntry[] {
-  const { content } = onlyVariable(configured, 'db', SECURITY_DATABASE);
+  const { content } = onlyVariable(
+    configured.filter((measured) => !isEarlyAuthority(measured)),
+    'db',
+    SECURITY_DATABASE,
+  );
   try {
     return readDatabaseEntries(content);
   } catch (cause) {
     throw new Refusal('secure-boot-unproven', `PCR 7: db cannot be read: ${messageOf(cause)}`, { cause });
   }
+}
+
+/**
+ * An option ROM may be verified before the separator (PFP, section 3.3.4.8): {@link requireAuthority} judges by
+ * what. One entry of db carries its name and is no list of entries; a list that the log calls an authority, or
+ * anything else, is another db all the same.
+ */
+function isEarlyAuthority({ event, variable }: Measured): boolean {
+  return (
+    isAuthority(event) && isVariable(variable, 'db', SECURITY_DATABASE) && !isSignatureLists(variable.content)
+  );
+}
+
+function isAuthority({ type }: LogEvent): boolean {
+  return type === EVENT_TYPE.EV_EFI_VARIABLE_AUTHORITY;
 }
 
 /** PFP, section 3.3.4.8: all of these are measured, what is not there as a variable without content. */
@@ -133,8 +158,8 @@ function onlyVariable(configured: readonly Measured[], name: string, guid: strin
 
 /** Something was verified, and by an entry of the very db that was measured. */
 function requireAuthority(measured: readonly Measured[], db: readonly DatabaseEntry[]): void {
-  const authorities = measured.flatMap(({ event: { type }, variable }) =>
-    type === EVENT_TYPE.EV_EFI_VARIABLE_AUTHORITY && isVariable(variable, 'db', SECURITY_DATABASE)
+  const authorities = measured.flatMap(({ event, variable }) =>
+    isAuthority(event) && isVariable(variable, 'db', SECURITY_DATABASE)
       ? [variable.content.subarray(GUID_BYTES)]
       : [],
   );

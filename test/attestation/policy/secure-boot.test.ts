@@ -55,6 +55,9 @@ const authority = (entry: Uint8Array, name = 'db', guid: Uint8Array = SECURITY_D
   data: measuredVariable(guid, name, entry),
 });
 const key = signatureList(X509_LIST, asciiBytes('a key'));
+const SECOND_DB = signatureList(X509_LIST, asciiBytes('a certificate of somebody'));
+const beforeSeparator = (events: readonly WrittenEvent[], event: WrittenEvent): WrittenEvent[] =>
+  events.flatMap((one) => (one.type === EVENT_TYPE.EV_SEPARATOR ? [event, one] : [one]));
 
 describe('Secure Boot', () => {
   test('is proven by what firmware measured in PCR 7, and a note says whom firmware trusts', () => {
@@ -199,6 +202,45 @@ describe('Secure Boot', () => {
     ['not in audit mode', config(GLOBAL_VARIABLE, 'AuditMode', Uint8Array.of(0))],
   ])('is proven by firmware that is %s', (_, event) => {
     expect(verdictOn(secureBootEvents({ more: [event] })).verdict).toBe('accept');
+  });
+
+  test.each<[string, WrittenEvent[]]>([
+    ['as well as the loader', HONEST],
+    // Firmware measures an entry once, however much it verified (EDK2: IsDataMeasured).
+    ['and the loader with the same entry', secureBootEvents({ authority: undefined })],
+  ])('is proven when db verified an option ROM before the separator, %s', (_, events) => {
+    const verdict = verdictOn(beforeSeparator(events, authority(concatBytes(OWNER, OUR_CERTIFICATE))));
+    expect([verdict.verdict, verdict.reasons]).toEqual(['accept', []]);
+  });
+
+  test('is not proven when something else than db verified an option ROM', () => {
+    const another = asciiBytes('another');
+    const verdict = verdictOn(beforeSeparator(HONEST, authority(concatBytes(OWNER, another))));
+    expect(messagesOf(verdict)).toEqual([
+      `PCR 7: expected proof of Secure Boot, something was verified with ${toHex(sha256(another))}, which is not in the db that was measured`,
+    ]);
+  });
+
+  test.each<[string, number, Uint8Array]>([
+    ['what it is', EVENT_TYPE.EV_EFI_VARIABLE_DRIVER_CONFIG, SECOND_DB],
+    ['the authority of an option ROM', EVENT_TYPE.EV_EFI_VARIABLE_AUTHORITY, SECOND_DB],
+    ['an authority, and it is empty', EVENT_TYPE.EV_EFI_VARIABLE_AUTHORITY, EMPTY],
+    ['the policy of a device', EVENT_TYPE.EV_EFI_SPDM_DEVICE_POLICY, SECOND_DB],
+    ['the authority of a device', EVENT_TYPE.EV_EFI_SPDM_DEVICE_AUTHORITY, SECOND_DB],
+  ])('is not proven by a second db that the log calls %s', (_, type, content) => {
+    const second = { ...config(SECURITY_DATABASE, 'db', content), type };
+    expect(messagesOf(verdictOn(beforeSeparator(HONEST, second)))).toContain(
+      'PCR 7: expected proof of Secure Boot, db is measured 2 times',
+    );
+  });
+
+  test('is not proven by a db whose list passes for an entry of the one beside it', () => {
+    const disguised = signatureList(X509_LIST, asciiBytes('a certificate'));
+    const relabelled = authority(disguised);
+    const events = secureBootEvents({ db: [OUR_CERTIFICATE, disguised.subarray(OWNER.length)] });
+    expect(messagesOf(verdictOn(beforeSeparator(events, relabelled)))).toEqual([
+      'PCR 7: expected proof of Secure Boot, db is measured 2 times',
+    ]);
   });
 
   test('is proven all the same when something measures what it likes after the separator', () => {
