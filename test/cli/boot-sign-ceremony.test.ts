@@ -220,6 +220,15 @@ describe('root', () => {
   });
 });
 
+it('prints the public half of a key, as new-key wrote it', async () => {
+  const { file, pub } = await newKey('alice', 'ecdsa-sha2-nistp256');
+  const { stdout } = await desk.run('public-key', file, ...passphrase());
+  expect(JSON.parse(stdout)).toEqual(JSON.parse(readFileSync(pub, 'utf8')));
+  const none = await desk.run('public-key', 'pkcs11:token=alice;object=k?pin-value=4711', ...passphrase());
+  expect(none).toMatchObject({ status: 64, stdout: '' });
+  expect(none.stderr).not.toContain('4711');
+});
+
 describe('withdraw', () => {
   it('lists a release no longer, and gives its number to no other', async () => {
     expect(await desk.release(1)).toMatchObject({ status: 0 });

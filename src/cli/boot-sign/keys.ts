@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
 import { writeFileDurably } from '../../core/durable-file.ts';
+import type { JsonObject } from '../../core/strict-json.ts';
 import { DEFAULT_SCRYPT_LOG_N } from '../../signing/keys/encrypted-key.ts';
 import { createKeyFile, loadKeyFile } from '../../signing/keys/key-file.ts';
 import { SCHEMES, type Scheme } from '../../signing/public-key.ts';
@@ -20,6 +21,7 @@ import {
   printResult,
   type SigningOptions,
 } from './command.ts';
+import { KEY_HELP, type KeyAccessOptions, withKeyOpener } from './key-access.ts';
 import { toPositiveInteger } from './options.ts';
 import { readNewPassphrase } from './passphrase.ts';
 import { SECURE_BOOT_KEYS } from './secure-boot-keys.ts';
@@ -52,6 +54,25 @@ export function createNewKeyCommand(context: CommandContext): Command {
       DEFAULT_SCRYPT_LOG_N,
     )
     .action((file: string, options: NewKeyOptions) => newKey(context, file, options));
+}
+
+/** What others need of a key that is elsewhere, such as in a token. */
+export function createPublicKeyCommand(context: CommandContext): Command {
+  return createFileSigningCommand(
+    'public-key',
+    'print the public half of a private key, for `root add-key`',
+    KEY_HELP,
+  ).action((key: string, options: OutputOptions & KeyAccessOptions) => publicKey(context, key, options));
+}
+
+async function publicKey(
+  context: CommandContext,
+  key: string,
+  options: OutputOptions & KeyAccessOptions,
+): Promise<void> {
+  const signer = await withKeyOpener(options, ({ open }) => open(key));
+  const json: JsonObject = { ...signer.key, keyval: { ...signer.key.keyval } };
+  await printResult(context, options, { lines: [JSON.stringify(json, null, 2)], json });
 }
 
 async function newKey(context: CommandContext, file: string, options: NewKeyOptions): Promise<void> {

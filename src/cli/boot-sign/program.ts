@@ -6,7 +6,7 @@ import { type CommandContext, withExamples } from './command.ts';
 import { createCompletionCommand } from './completion.ts';
 import { createInitCommand } from './init.ts';
 import { createInspectCommand } from './inspect.ts';
-import { createKeysCommand, createNewKeyCommand } from './keys.ts';
+import { createKeysCommand, createNewKeyCommand, createPublicKeyCommand } from './keys.ts';
 import { describeFailure, EXIT } from './outcome.ts';
 import { createMergeCommand, createPendingCommand } from './pending.ts';
 import { createPredictCommand } from './predict.ts';
@@ -34,6 +34,10 @@ const EXAMPLES: readonly (readonly [string, ...string[]])[] = [
   ['init', 'init signing --grant-key grant-keys.json --channel demo'],
   ['keys', 'keys signing'],
   ['new-key', 'new-key alice.json', 'new-key alice.json --scheme ecdsa-sha2-nistp256'],
+  [
+    'public-key',
+    'public-key "pkcs11:token=alice;object=release?module-path=/usr/lib/softhsm/libsofthsm2.so" > alice.pub.json',
+  ],
   ['root show', 'root show signing'],
   ['root add-key', 'root add-key signing --role channel-demo --key alice.pub.json'],
   ['root remove-key', 'root remove-key signing --role channel-demo --key-id 5b3cf1d2 --threshold 2'],
@@ -95,6 +99,7 @@ export function createProgram(context: CommandContext = DEFAULT_CONTEXT): Comman
     createInitCommand,
     createKeysCommand,
     createNewKeyCommand,
+    createPublicKeyCommand,
     createRootCommand,
     createChannelCommand,
     createStage0Command,
