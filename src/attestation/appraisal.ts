@@ -4,7 +4,7 @@ import { type Claims, parseClaims } from './evidence/claims.ts';
 import { encodeEvidenceDocument } from './evidence/evidence-file.ts';
 import { computeExtraData } from './evidence/extra-data.ts';
 import { loadAttestationKey } from './keys/attestation-key.ts';
-import type { Admission, Identity, NodeSession, PlatformState, TpmCounters } from './node.ts';
+import type { Admission, ClaimedStage0, Identity, NodeSession, PlatformState, TpmCounters } from './node.ts';
 import { appraiseState } from './policy/appraise-state.ts';
 import type { Baseline, FirmwareApproval } from './policy/baseline.ts';
 import {
@@ -37,6 +37,8 @@ export interface AppraisalInput {
     serverKeys: readonly string[];
   };
   stage0References: readonly Stage0Reference[];
+  /** Of what the node's channel releases; absent where it releases nothing. */
+  architecture?: string;
   policy: Policy;
   /** Those whose scope covers this node. */
   firmwareApprovals: readonly FirmwareApproval[];
@@ -70,6 +72,8 @@ export interface Appraisal {
     counters: TpmCounters;
     /** Absent where policy doesn't ask the PCRs which stage-0 was started. */
     stage0?: Stage0Match;
+    /** There instead, and no fact. */
+    claimedStage0?: ClaimedStage0;
     /** To be kept as the node's own: its first, or what an operator approved. */
     baseline?: Baseline;
     /** Id of the approval without which this firmware would be held. */

@@ -41,6 +41,12 @@ export interface EndorsementKey {
   identity: Identity;
 }
 
+/** What a node says it runs, where no PCR tells: a listed build, and nobody's proof that it is this one. */
+export interface ClaimedStage0 {
+  architecture: string;
+  build: number;
+}
+
 /** The last boot that was granted a release: running evidence belongs to it, and to no other power cycle. */
 export interface NodeSession {
   /** Hex SHA-256 of the release manifest. */

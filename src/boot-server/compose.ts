@@ -1,6 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { builtInPolicy } from '../attestation/policy/policy.ts';
+import type { Stage0Reference } from '../attestation/policy/stage0-matching.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { systemRandom } from '../core/random.ts';
 import { loadOrCreateServerKey } from '../signing/keys/server-key.ts';
@@ -204,9 +205,8 @@ function createServices(
 }
 
 /** Before the first publication nothing is listed, and nothing was granted. */
-function listedStage0(repository: RepositoryService): ReadonlySet<string> {
-  const references = repository.current()?.stage0 ?? [];
-  return new Set(references.filter(({ listed }) => listed).map(({ sha256 }) => sha256));
+function listedStage0(repository: RepositoryService): readonly Stage0Reference[] {
+  return (repository.current()?.stage0 ?? []).filter(({ listed }) => listed);
 }
 
 function createDoors(tls: TlsIdentity, config: Config, logger: Logger) {

@@ -1,7 +1,7 @@
 import { EMPTY, fromHex, toHex } from '../../core/bytes.ts';
 import { SHA256 } from '../../tpm/algorithms.ts';
 import { differingEvent } from '../event-log/differing-event.ts';
-import type { Admission, Identity, PlatformState } from '../node.ts';
+import type { Admission, ClaimedStage0, Identity, PlatformState } from '../node.ts';
 import type { VerifiedQuote } from '../quote/quote.ts';
 import type { Finding } from '../reasons.ts';
 import type { Baseline, FirmwareApproval } from './baseline.ts';
@@ -22,6 +22,8 @@ export interface StateInput extends PolicyContext {
   /** Authentic: its values are the TPM's word. */
   quote: VerifiedQuote;
   claimedBuild: number;
+  /** Of what the node's channel releases; absent where it releases nothing. */
+  architecture?: string;
   nowSeconds: number;
 }
 
@@ -31,6 +33,8 @@ export interface StateAppraisal {
   meaning: {
     state: PlatformState;
     stage0?: Stage0Match;
+    /** Instead of it, where no PCR is asked. */
+    claimedStage0?: ClaimedStage0;
     baseline?: Baseline;
     /** Id of the approval without which this firmware would be held. */
     firmwareApproval?: number;
@@ -51,6 +55,7 @@ export function appraiseState(input: StateInput): StateAppraisal {
     meaning: {
       state,
       ...(stage0.match && { stage0: stage0.match }),
+      ...(stage0.claimed && { claimedStage0: stage0.claimed }),
       ...(baseline && { baseline }),
       ...(approval && { firmwareApproval: approval.id }),
     },
@@ -60,6 +65,7 @@ export function appraiseState(input: StateInput): StateAppraisal {
 interface Stage0Appraisal {
   findings: Finding[];
   match?: Stage0Match;
+  claimed?: ClaimedStage0;
 }
 
 function identify(input: StateInput): Stage0Appraisal {
@@ -97,10 +103,16 @@ function withoutSecureBoot(policy: 'required' | 'optional'): Finding {
 
 /** No PCR tells: what is left is the node's own word, which must at least name something that is listed. */
 function checkClaimedBuild(input: StateInput): Stage0Appraisal {
-  const { claimedBuild, stage0References } = input;
-  const isListed = stage0References.some(({ listed, build }) => listed && build === claimedBuild);
-  if (isListed)
+  const { claimedBuild, stage0References, architecture } = input;
+  const listed = stage0References.find(
+    (reference) =>
+      reference.listed &&
+      reference.build === claimedBuild &&
+      reference.architecture === (architecture ?? reference.architecture),
+  );
+  if (listed !== undefined)
     return {
+      claimed: { architecture: listed.architecture, build: claimedBuild },
       findings: [
         {
           code: 'stage0-self-reported',
@@ -112,7 +124,7 @@ function checkClaimedBuild(input: StateInput): Stage0Appraisal {
     findings: [
       {
         code: 'stage0-not-listed',
-        message: `the node says it runs stage-0 build ${claimedBuild}, which is not listed`,
+        message: `the node says it runs stage-0 build ${claimedBuild}, which is not listed${architecture === undefined ? '' : ` for ${architecture}`}`,
       },
     ],
   };

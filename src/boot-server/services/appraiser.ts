@@ -30,6 +30,9 @@ export function createAppraiser(on: {
   clock: Clock;
 }): Appraiser {
   return async ({ challenge, evidence, client, attester, channel, nodeId }) => {
+    const published = on.repository.current();
+    // A channel has one architecture.
+    const architecture = published?.catalog.releases.get(channel)?.[0]?.listing.architecture;
     return on.verification.appraise({
       purpose: challenge.purpose,
       challenge: evidence.challenge,
@@ -37,7 +40,8 @@ export function createAppraiser(on: {
       untrustedEvidence: evidence.untrusted,
       attester,
       connection: { clientSpki: client.spki, serverKeys: on.serverKeys },
-      stage0References: on.repository.current()?.stage0 ?? [],
+      stage0References: published?.stage0 ?? [],
+      ...(architecture && { architecture }),
       nowSeconds: secondsOf(on.clock),
       ...(await on.policies({ channel, ...(nodeId !== undefined && { nodeId }) })),
     });

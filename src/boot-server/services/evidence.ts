@@ -80,9 +80,18 @@ export function createEvidenceService(on: {
     });
   }
 
-  async function prepareGrant(node: NodeRecord, client: ClientKey) {
+  async function prepareGrant(
+    node: NodeRecord,
+    client: ClientKey,
+    { claimedStage0 }: NonNullable<Appraisal['accepted']>,
+  ) {
     const release = chooseRelease(requirePublished(on.repository).catalog, node.channel);
-    const grant = await on.grants.prepare({ nodeId: node.id, release, clientThumbprint: client.thumbprint });
+    const grant = await on.grants.prepare({
+      nodeId: node.id,
+      release,
+      clientThumbprint: client.thumbprint,
+      ...(claimedStage0 && { claimedStage0 }),
+    });
     return { release, ...grant };
   }
 
@@ -96,7 +105,7 @@ export function createEvidenceService(on: {
       const { appraisal, evidenceDocument } = await judge(challenge, node, submission);
       const { accepted } = appraisal;
       const isBoot = challenge.purpose === 'boot';
-      const granted = accepted && isBoot ? await prepareGrant(node, submission.client) : undefined;
+      const granted = accepted && isBoot ? await prepareGrant(node, submission.client, accepted) : undefined;
       const nextWithinSeconds = isBoot ? undefined : await on.policies.nextWithinSeconds(node.channel);
       const atSeconds = secondsOf(on.clock);
       const record = verdictRecord({ challenge, node, appraisal, evidenceDocument, atSeconds });
