@@ -3,7 +3,12 @@ import { appraiseEventLog } from './event-log/event-log-appraisal.ts';
 import type { AttestationKey } from './keys/attestation-key.ts';
 import type { TpmCounters } from './node.ts';
 import { checkFirmware, type FirmwareReference } from './policy/firmware-rule.ts';
-import { checkReferenceValues, type ReferenceValue } from './policy/reference-values.ts';
+import {
+  checkReferenceValues,
+  checkStage0Values,
+  type ReferenceValue,
+  type Stage0Values,
+} from './policy/reference-values.ts';
 import { checkSecureBoot, type SecureBootPolicy } from './policy/secure-boot.ts';
 import { checkCounters } from './quote/counters.ts';
 import { checkFloor, type UntrustedFloor } from './quote/floor.ts';
@@ -31,6 +36,8 @@ export interface EvidencePolicy {
   pcrs: readonly number[];
   eventLog: 'required' | 'optional';
   referenceValues: readonly ReferenceValue[];
+  /** For each image that may have been started. The server asks its list, which can say more; a file has these. */
+  stage0?: readonly Stage0Values[];
   /** PCRs that a running system may extend without an entry in firmware's log: their own rules judge them. */
   unloggedPcrs?: readonly number[];
   firmware?: FirmwareReference;
@@ -92,6 +99,7 @@ function runChecklist(input: VerifyEvidenceInput): EvidenceVerdict {
       ? checkSecureBoot({ log: log.log, hash, quote, policy: policy.secureBoot })
       : []),
     ...checkReferenceValues(quote, policy.referenceValues),
+    ...(policy.stage0 ? checkStage0Values(quote, policy.stage0) : []),
     ...(policy.firmware
       ? checkFirmware({ quote, hash, reference: policy.firmware, log: untrustedEvidence.eventLog })
       : []),

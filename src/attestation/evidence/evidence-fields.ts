@@ -5,7 +5,7 @@ import { hashByName } from '../../tpm/algorithms.ts';
 import { PCR_COUNT } from '../../tpm/pcr-selection.ts';
 import type { TpmCounters } from '../node.ts';
 import type { FirmwareReference, FirmwareValues } from '../policy/firmware-rule.ts';
-import type { ReferenceValue } from '../policy/reference-values.ts';
+import type { ReferenceValue, Stage0Values } from '../policy/reference-values.ts';
 import type { SecureBootPolicy } from '../policy/secure-boot.ts';
 import type { UntrustedFloor } from '../quote/floor.ts';
 import { type PcrValues, parsePcrIndex, parsePcrValues } from '../quote/pcr-values.ts';
@@ -83,7 +83,7 @@ function readExtraData(document: JsonObject): Uint8Array {
 function readPolicy(policy: JsonObject): EvidencePolicy {
   requireFields(policy, 'policy', {
     required: ['bank', 'pcrs', 'eventLog'],
-    optional: ['expected', 'unlogged', 'firmware', 'secureBoot'],
+    optional: ['expected', 'stage0', 'unlogged', 'firmware', 'secureBoot'],
   });
   const { bank, eventLog, expected } = policy;
   if (typeof bank !== 'string') throw new EvidenceFieldError('policy.bank', 'the name of a bank');
@@ -94,6 +94,7 @@ function readPolicy(policy: JsonObject): EvidencePolicy {
     pcrs: readPcrList(policy.pcrs, 'policy.pcrs'),
     eventLog,
     referenceValues: expected === undefined ? [] : readExpected(object(policy, 'expected'), bank),
+    ...(policy.stage0 !== undefined && { stage0: readStage0(policy.stage0, bank) }),
     ...(policy.unlogged !== undefined && { unloggedPcrs: readPcrList(policy.unlogged, 'policy.unlogged') }),
     ...(policy.firmware !== undefined && { firmware: readFirmware(object(policy, 'firmware'), bank) }),
     ...(policy.secureBoot !== undefined && { secureBoot: readSecureBoot(object(policy, 'secureBoot')) }),
@@ -147,6 +148,22 @@ function readExpected(expected: JsonObject, bank: string): ReferenceValue[] {
       throw new EvidenceFieldError(`policy.expected.${pcr}`, 'a list of hex values');
     return { pcr, accepted: values.map((value) => readPcrHex(value, bank)) };
   });
+}
+
+function readStage0(images: JsonValue, bank: string): Stage0Values[] {
+  if (!Array.isArray(images))
+    throw new EvidenceFieldError('policy.stage0', 'a list of what images leave in PCR 4 and 11');
+  return images.map((image) => {
+    if (!isJsonObject(image)) throw new EvidenceFieldError('policy.stage0', 'objects of PCR 4 and 11');
+    requireFields(image, 'policy.stage0', { required: ['4', '11'] });
+    return { pcr4: readStage0Values(image[4], bank), pcr11: readStage0Values(image[11], bank) };
+  });
+}
+
+function readStage0Values(values: JsonValue | undefined, bank: string): Uint8Array[] {
+  if (!Array.isArray(values) || values.length === 0)
+    throw new EvidenceFieldError('policy.stage0', 'at least one hex value of each PCR');
+  return values.map((value) => readPcrHex(value, bank));
 }
 
 function readPcrHex(value: JsonValue, bank: string): Uint8Array {

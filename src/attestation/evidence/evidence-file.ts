@@ -62,6 +62,9 @@ export function encodeEvidenceDocument(fields: EvidenceFields): string {
       expected: Object.fromEntries(
         policy.referenceValues.map(({ pcr, accepted }) => [pcr, accepted.map(toHex)]),
       ),
+      ...(policy.stage0 && {
+        stage0: policy.stage0.map(({ pcr4, pcr11 }) => ({ 4: pcr4.map(toHex), 11: pcr11.map(toHex) })),
+      }),
       ...(policy.unloggedPcrs?.length && { unlogged: policy.unloggedPcrs }),
       ...(policy.firmware && {
         firmware: { pcrs: policy.firmware.pcrs, accepted: policy.firmware.accepted },

@@ -5,7 +5,7 @@ import type { EvidencePolicy } from '../verify.ts';
 import type { Baseline, FirmwareApproval } from './baseline.ts';
 import type { FirmwareReference } from './firmware-rule.ts';
 import { type PcrRule, type PcrRules, type Policy, QUOTED_PCRS } from './policy.ts';
-import type { ReferenceValue } from './reference-values.ts';
+import type { ReferenceValue, Stage0Values } from './reference-values.ts';
 import type { Stage0Reference } from './stage0-matching.ts';
 
 /** What is known of the node beside its policy. */
@@ -51,27 +51,23 @@ export function evidencePolicyOf(context: PolicyContext): EvidencePolicy {
 }
 
 /**
- * The same with every stage-0 that would do as reference value, so that a saved file decides alike offline. None
- * that would do is an empty list, which refuses.
+ * The same with every stage-0 that would do, so that a saved file decides alike offline. None that would do is an empty
+ * list, which refuses.
  */
 export function offlinePolicyOf(context: PolicyContext): EvidencePolicy {
   const base = evidencePolicyOf(context);
-  const candidates = possibleStage0(context).filter(({ listed }) => listed);
   if (rulesFor(context)[4]?.kind !== 'stage0') return base;
-  const pcr4 = candidates.flatMap(({ pcr4SecureBoot, pcr4NoSecureBoot }) => [
-    pcr4SecureBoot,
-    ...(pcr4NoSecureBoot !== undefined && context.policy.secureBoot.state === 'optional'
-      ? [pcr4NoSecureBoot]
-      : []),
-  ]);
-  const pcr11 = candidates.flatMap((reference) => pcr11Values(reference, context.purpose));
+  const candidates = possibleStage0(context).filter(({ listed }) => listed);
+  return { ...base, stage0: candidates.map((reference) => stage0ValuesOf(reference, context)) };
+}
+
+function stage0ValuesOf(reference: Stage0Reference, { policy, purpose }: PolicyContext): Stage0Values {
+  const { pcr4SecureBoot, pcr4NoSecureBoot } = reference;
+  const unverified =
+    pcr4NoSecureBoot !== undefined && policy.secureBoot.state === 'optional' ? [pcr4NoSecureBoot] : [];
   return {
-    ...base,
-    referenceValues: [
-      ...base.referenceValues,
-      { pcr: 4, accepted: pcr4.map(fromHex), code: 'stage0-not-listed' },
-      { pcr: 11, accepted: pcr11.map(fromHex), code: 'stage0-not-listed' },
-    ],
+    pcr4: [pcr4SecureBoot, ...unverified].map(fromHex),
+    pcr11: pcr11Values(reference, purpose).map(fromHex),
   };
 }
 

@@ -9,7 +9,7 @@ import {
 import { MAX_EVIDENCE_BYTES, NotEvidenceError } from '../../../src/attestation/evidence/evidence-json.ts';
 import { computeExtraData } from '../../../src/attestation/evidence/extra-data.ts';
 import { type EvidencePolicy, verifyEvidence } from '../../../src/attestation/verify.ts';
-import { asciiBytes, sha256, toBase64, toHex, utf8Bytes } from '../../../src/core/bytes.ts';
+import { asciiBytes, fromHex, sha256, toBase64, toHex, utf8Bytes } from '../../../src/core/bytes.ts';
 import { computeName } from '../../../src/tpm/name.ts';
 import { encodeTpmsNvPublic, parseTpmsNvPublic } from '../../../src/tpm/nv-public.ts';
 import { sized } from '../../../src/tpm/writer.ts';
@@ -24,6 +24,7 @@ const FIELDS: EvidenceFields = {
   purpose: 'boot',
 };
 const TEXT = encodeEvidenceDocument(FIELDS);
+const ZERO = '00'.repeat(32);
 const DOCUMENT: Record<string, unknown> = JSON.parse(TEXT);
 
 const verdictOf = (changes: object) => verifyEvidenceDocument(JSON.stringify({ ...DOCUMENT, ...changes }));
@@ -198,6 +199,10 @@ describe('an evidence file', () => {
     const zero = '00'.repeat(32);
     const policy: EvidencePolicy = {
       ...POLICY,
+      stage0: [
+        { pcr4: [fromHex(zero), fromHex('44'.repeat(32))], pcr11: [fromHex('11'.repeat(32))] },
+        { pcr4: [fromHex(zero)], pcr11: [fromHex(zero)] },
+      ],
       unloggedPcrs: [8, 9],
       firmware: { pcrs: [0, 2], accepted: [{ 0: zero, 2: 'ff'.repeat(32) }] },
       secureBoot: { db: [zero] },
@@ -206,10 +211,33 @@ describe('an evidence file', () => {
       readEvidenceDocument(encodeEvidenceDocument({ ...FIELDS, policy: changed })).policy;
     expect(read(policy)).toEqual(policy);
     expect(read({ ...policy, secureBoot: { db: 'any' } }).secureBoot).toEqual({ db: 'any' });
+    expect(read({ ...policy, stage0: [] }).stage0).toEqual([]);
     expect(read({ ...policy, unloggedPcrs: [] })).not.toHaveProperty('unloggedPcrs');
   });
 
+  it.each([4, 11])('is refused when its policy names a stage-0 and PCR %i is not quoted', (pcr) => {
+    const pcrs = POLICY.pcrs.filter((quoted) => quoted !== pcr);
+    const text = encodeEvidenceDocument({
+      ...FIELDS,
+      ...sealEvidence({ log: BOOT_LOG, pcrs: pcrsOf(BOOT_LOG, { pcrs }) }),
+      policy: { ...POLICY, pcrs, stage0: [] },
+    });
+    expect(verifyEvidenceDocument(text).reasons).toContainEqual({
+      code: 'reference-unusable',
+      message: `PCR ${pcr}: policy refers to it, but it is not quoted`,
+    });
+  });
+
   it.each<[string, object]>([
+    ['a stage-0 that is no list', { stage0: {} }],
+    ['a stage-0 that is a list of lists', { stage0: [[]] }],
+    ['a stage-0 without PCR 4', { stage0: [{ 11: [ZERO] }] }],
+    ['a stage-0 without PCR 11', { stage0: [{ 4: [ZERO] }] }],
+    ['a stage-0 with another PCR', { stage0: [{ 4: [ZERO], 11: [ZERO], 12: [ZERO] }] }],
+    ['a stage-0 with a value that is no list', { stage0: [{ 4: ZERO, 11: [ZERO] }] }],
+    ['a stage-0 with no value', { stage0: [{ 4: [ZERO], 11: [] }] }],
+    ['a stage-0 of another bank', { stage0: [{ 4: ['00'], 11: [ZERO] }] }],
+    ['a stage-0 in capital letters', { stage0: [{ 4: ['AA'.repeat(32)], 11: [ZERO] }] }],
     ['PCRs without a log that are none', { unlogged: [24] }],
     ['firmware without its PCRs', { firmware: { accepted: [] } }],
     ['firmware without accepted values', { firmware: { pcrs: [0] } }],

@@ -7,6 +7,7 @@ import {
   BUILT_IN,
   decide,
   LOGLESS,
+  NEXT_STAGE0,
   pcrHex,
   policyWith,
   reasonsIn,
@@ -38,6 +39,52 @@ describe('the file that is kept', () => {
       'refuse',
     ]);
     expect(verdictOfFile(input(LOGLESS)).verdict).toBe('accept');
+  });
+
+  test('takes PCR 4 and PCR 11 of one listed build only, as the server does', () => {
+    const of41 = { ...STAGE0, pcr11: '99'.repeat(32) };
+    const of42 = { ...NEXT_STAGE0, pcr11: STAGE0.pcr11 };
+    const input = (stage0References: Input['stage0References']) => appraisalInput({ stage0References });
+    const mixed = input([of41, of42]);
+    expect(reasonsIn(decide(mixed))).toEqual(['stage0-not-listed']);
+    expect(verdictOfFile(mixed)).toMatchObject({
+      verdict: 'refuse',
+      reasons: [
+        {
+          code: 'stage0-not-listed',
+          message: `PCR 4 is ${pcrHex(4)}, PCR 11 is ${pcrHex(11)}: expected what one listed stage-0 leaves in both of them`,
+        },
+      ],
+    });
+    const whole = input([of41, of42, STAGE0]);
+    expect([decide(whole).verdict, verdictOfFile(whole).verdict]).toEqual(['accept', 'accept']);
+  });
+
+  test('refuses every stage-0 where none is listed', () => {
+    const input = appraisalInput({ stage0References: [{ ...STAGE0, listed: false }] });
+    expect(JSON.parse(evidenceDocumentOf(input)).policy.stage0).toEqual([]);
+    expect(verdictOfFile(input).reasons.map(({ code }) => code)).toEqual(['stage0-not-listed']);
+  });
+
+  test('that an older server wrote, PCR by PCR, is decided as it was', () => {
+    const document = JSON.parse(evidenceDocumentOf(appraisalInput()));
+    const verdictWith = (expected: object) => {
+      const { stage0: _, ...policy } = document.policy;
+      const text = JSON.stringify({ ...document, policy: { ...policy, expected } });
+      const { verdict, reasons } = verifyEvidenceDocument(text);
+      return [verdict, ...reasons.map(({ code }) => code)];
+    };
+    const pcr11 = [NEXT_STAGE0.pcr11, STAGE0.pcr11];
+    expect(verdictWith({ 4: [pcrHex(4)], 11: pcr11 })).toEqual(['accept']);
+    expect(verdictWith({ 4: [OTHER], 11: pcr11 })).toEqual(['refuse', 'pcr-mismatch']);
+  });
+
+  test('names for a running system every phase of the one image that its boot started', () => {
+    const input = runningInput({ stage0References: [NEXT_STAGE0, STAGE0] });
+    const { stage0 } = JSON.parse(evidenceDocumentOf(input)).policy;
+    expect(stage0).toHaveLength(1);
+    expect(stage0[0]['11']).toHaveLength(7);
+    expect(verdictOfFile(input).verdict).toBe('accept');
   });
 
   test('of a running system without a session can be written, and refuses', () => {
