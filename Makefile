@@ -20,7 +20,7 @@ demo: images
 	node lab/demo.ts $(ARGS)
 
 test: static images
-	node test/run.ts unit agent e2e
+	node test/run.ts unit processes agent e2e
 
 check: static
 	node test/run.ts unit

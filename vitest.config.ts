@@ -1,7 +1,17 @@
 import { defineConfig } from 'vitest/config';
 
-// unit: decisions and one process, fast. agent: the sh agent on this host with a software TPM.
-// e2e: real firmware in QEMU. `make check` runs the first, `make test` all of them.
+// unit: decisions and one process, fast. processes: our programs as they run, killed, besieged, with HSMs.
+// agent: the sh agent on this host with a software TPM. e2e: real firmware in QEMU. `make check` runs the
+// first, `make test` all of them.
+
+/** Tests that start programs by the dozen. */
+const PROCESSES = [
+  'test/boot-signer/**/*.test.ts',
+  'test/boot-server/api/killed-server.test.ts',
+  'test/cli/killed-boot-sign.test.ts',
+  'test/cli/hostile-documents.test.ts',
+  'test/signing/keys/{pkcs11,command-hook}*.test.ts',
+];
 export default defineConfig({
   test: {
     // `make coverage`: the two rooms that read what an attacker wrote, by their own tests.
@@ -17,8 +27,17 @@ export default defineConfig({
           // What CI has; vitest leaves one core for itself.
           maxWorkers: 2,
           include: ['test/**/*.test.ts'],
-          exclude: ['test/agent/**', 'test/e2e/**'],
+          exclude: ['test/agent/**', 'test/e2e/**', ...PROCESSES],
           testTimeout: 20_000,
+        },
+      },
+      {
+        test: {
+          name: 'processes',
+          include: PROCESSES,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          maxWorkers: 2,
         },
       },
       {

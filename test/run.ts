@@ -13,7 +13,7 @@ interface Counts {
   skipped: number;
 }
 
-const MUST_NOT_SKIP = new Set(['agent', 'e2e']);
+const MUST_NOT_SKIP = new Set(['processes', 'agent', 'e2e']);
 const vitest = join(dirname(createRequire(import.meta.url).resolve('vitest/package.json')), 'vitest.mjs');
 
 function runProject(project: string): Counts {
