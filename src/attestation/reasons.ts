@@ -476,7 +476,7 @@ export const REASONS = {
     'Nothing; if a decision should rest on that PCR, name it in the policy.',
   ),
   'claims-unread': note(
-    'The claims were bound to the quote but are not in the form of the protocol: nothing in them was judged.',
+    'The claims were bound to the quote but are not those of the protocol: at most a purpose and an event log that they name were judged.',
     'Nothing; let the agent of this release write the claims if they should be judged.',
   ),
   'challenge-signature-unchecked': note(

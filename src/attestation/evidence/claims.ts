@@ -19,7 +19,7 @@ export interface Claims {
   stage0Build: number;
 }
 
-const MAX_CLAIMS_BYTES = 4096;
+export const MAX_CLAIMS_BYTES = 4096;
 const FIELDS = ['purpose', 'serverKey', 'ekFingerprint', 'ephemeralKey', 'eventLogSha256', 'stage0Build'];
 const SHA256_HEX = /^[0-9a-f]{64}$/;
 

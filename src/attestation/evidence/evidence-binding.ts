@@ -1,19 +1,18 @@
-import { bytesEqual, EMPTY, fromBase64Url, sha256, toHex } from '../../core/bytes.ts';
+import { bytesEqual, EMPTY, sha256, toHex } from '../../core/bytes.ts';
 import { messageOf } from '../../core/errors.ts';
 import { toPrintable } from '../../core/printable.ts';
-import { isJsonObject, type JsonObject, parseStrictJson } from '../../core/strict-json.ts';
 import { isPurpose, type Purpose } from '../quote/purpose.ts';
 import { type Finding, Refusal } from '../reasons.ts';
+import { readBoundChallenge, readBoundClaims } from './bound-documents.ts';
 import { parseClaims } from './claims.ts';
 import type { EvidenceFields } from './evidence-fields.ts';
 import { computeExtraData } from './extra-data.ts';
 
-const MAX_JSON_BYTES = 64 * 1024;
-
 /**
  * Holds challenge and claims of an evidence file against the rest of it: both are bound by extraData, so
  * what they say of purpose, key and log must be so. The purpose that they name holds also where the document
- * itself names none. Who signed the challenge is for the server to know.
+ * itself names none. What cannot be read like that is refused, unless no reader would take it for JSON. Who signed the
+ * challenge is for the server to know.
  *
  * @throws {Refusal} `extra-data-mismatch`
  */
@@ -24,13 +23,18 @@ export function checkBinding(
   if (fields.binding === undefined) return { findings: [], purpose: fields.purpose };
   if (!bytesEqual(computeExtraData(fields.binding), fields.expectedExtraData))
     throw new Refusal('extra-data-mismatch', 'expectedExtraData: not what challenge and claims give');
-  const challenge = challengePayload(fields.binding.challenge);
-  const claims = jsonObject(fields.binding.claims);
+  const readChallenge = readBoundChallenge(fields.binding.challenge);
+  const readClaims = readBoundClaims(fields.binding.claims);
+  const challenge = readChallenge.members;
+  const claims = readClaims.members;
   const findings = [
+    ...readChallenge.findings,
+    ...readClaims.findings,
     ...checkPurposes([fields.purpose, challenge.purpose, claims.purpose]),
     ...checkAk(challenge.akName, akName),
     ...checkLogHash(claims.eventLogSha256, fields.eventLog),
-    ...readabilityNotes(fields.binding.claims),
+    UNCHECKED_SIGNATURE,
+    ...(readClaims.findings.length === 0 ? noteUnread(fields.binding.claims) : []),
   ];
   const asked = [fields.purpose, challenge.purpose, claims.purpose].find(isPurpose);
   return { findings, purpose: asked };
@@ -78,34 +82,16 @@ function shorten(text: string): string {
   return toPrintable(text, MAX_QUOTED);
 }
 
-function readabilityNotes(claims: Uint8Array): Finding[] {
-  const unchecked: Finding = {
-    code: 'challenge-signature-unchecked',
-    message: 'challenge: who signed it was not checked',
-  };
+const UNCHECKED_SIGNATURE: Finding = {
+  code: 'challenge-signature-unchecked',
+  message: 'challenge: who signed it was not checked',
+};
+
+function noteUnread(claims: Uint8Array): Finding[] {
   try {
     parseClaims(claims);
-    return [unchecked];
+    return [];
   } catch (cause) {
-    return [unchecked, { code: 'claims-unread', message: messageOf(cause) }];
-  }
-}
-
-/** The payload of a compact JWS; nothing when it is none. */
-function challengePayload(challenge: Uint8Array): JsonObject {
-  const [, payload = ''] = Buffer.from(challenge).toString('latin1').split('.', 3);
-  try {
-    return jsonObject(fromBase64Url(payload));
-  } catch {
-    return {};
-  }
-}
-
-function jsonObject(bytes: Uint8Array): JsonObject {
-  try {
-    const value = parseStrictJson(bytes, { maxBytes: MAX_JSON_BYTES });
-    return isJsonObject(value) ? value : {};
-  } catch {
-    return {};
+    return [{ code: 'claims-unread', message: messageOf(cause) }];
   }
 }

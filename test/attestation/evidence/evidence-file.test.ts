@@ -331,6 +331,100 @@ describe('challenge and claims in an evidence file', () => {
     expect(codesOf(verifyEvidenceDocument(text))).toEqual(codes);
   });
 
+  const AGREEING_CLAIMS = '{"purpose":"boot"}';
+  const reasonsOn = (challenge: Uint8Array, claims: string) =>
+    verifyEvidenceDocument(encodeEvidenceDocument(bound(challenge, utf8Bytes(claims)))).reasons;
+  const padded = JSON.stringify({ purpose: 'boot', pad: 'x'.repeat(70_000) });
+
+  it.each<[string, string, string]>([
+    ['a key twice', '{"purpose":"boot","purpose":"reattest"}', 'key "purpose" appears twice'],
+    ['a key twice that agrees', '{"purpose":"boot","purpose":"boot"}', 'key "purpose" appears twice'],
+    ['a byte-order mark', '\ufeff{"purpose":"reattest"}', 'expected a value (at character 0)'],
+    ['white space and a byte-order mark', '\r\n\t \ufeff{}', 'expected a value (at character 4)'],
+    ['70 KB', padded, 'the document has 70027 bytes, at most 4096 are read'],
+    ['an end that is missing', '{"purpose":"reattest"', 'expected "," or "}"'],
+    ['more after the end', '{"purpose":"boot"}{}', 'more text after the value'],
+    ['an unknown purpose', '{"purpose":"BOOT"}', '"purpose" is not what the protocol defines'],
+    ['a purpose that is a list', '{"purpose":["boot"]}', '"purpose" is not what the protocol defines'],
+    ['a purpose that is null', '{"purpose":null}', '"purpose" is not what the protocol defines'],
+    [
+      'a number for the event log',
+      '{"purpose":"boot","eventLogSha256":7}',
+      '"eventLogSha256" is not what the protocol defines',
+    ],
+    ['a server key that is a list', '{"serverKey":[]}', '"serverKey" is not what the protocol defines'],
+    ['an EK that is true', '{"ekFingerprint":true}', '"ekFingerprint" is not what the protocol defines'],
+    ['a key that is an object', '{"ephemeralKey":{}}', '"ephemeralKey" is not what the protocol defines'],
+    ['a build that is text', '{"stage0Build":"41"}', '"stage0Build" is not what the protocol defines'],
+  ])('P4 Q54 are refused when the claims have %s', (_name, claims, why) => {
+    expect(reasonsOn(jws({ purpose: 'boot' }), claims)).toEqual([
+      { code: 'claims-malformed', message: expect.stringContaining(`claims: ${why}`) },
+    ]);
+  });
+
+  const base64 = (text: string) => Buffer.from(text).toString('base64');
+  const rawJws = (payload: string) => asciiBytes(`x.${Buffer.from(payload).toString('base64url')}.y`);
+  it.each<[string, Uint8Array, string]>([
+    [
+      'a key twice',
+      rawJws('{"akName":"00","akName":"00","purpose":"reattest"}'),
+      'key "akName" appears twice',
+    ],
+    ['a byte-order mark', rawJws('\ufeff{"akName":"00"}'), 'expected a value (at character 0)'],
+    ['70 KB', rawJws(padded), 'the document has 70027 bytes, at most 65536 are read'],
+    [
+      'padding',
+      asciiBytes(`x.${base64('{"akName":"00"}  ')}.y`),
+      'expected a payload in canonical base64url without padding',
+    ],
+    [
+      'pad bits',
+      asciiBytes(`x.${base64('{"akName":"00"} ').replace('IA==', 'IB')}.y`),
+      'expected a payload in canonical base64url without padding',
+    ],
+    ['a fourth part', asciiBytes(`x.${base64('{"akName":"00"}')}.y.z`), 'expected the three parts'],
+    ['no third part', asciiBytes(`x.${base64('{"akName":"00"}')}`), 'expected the three parts'],
+    ['a number for the key', rawJws('{"akName":5}'), '"akName" is not what the protocol defines'],
+    ['a purpose that is a list', rawJws('{"purpose":["boot"]}'), '"purpose" is not what the protocol'],
+    ['PCRs that are a text', rawJws('{"pcrs":"0"}'), '"pcrs" is not what the protocol defines'],
+    ['no signature, and a key twice', utf8Bytes('{"akName":"00","akName":"00"}'), 'key "akName" appears'],
+  ])('P4 Q2 are refused when the challenge has %s', (_name, challenge, why) => {
+    expect(reasonsOn(challenge, AGREEING_CLAIMS)).toEqual([
+      { code: 'challenge-unknown', message: expect.stringContaining(`challenge: ${why}`) },
+    ]);
+  });
+
+  it('Q2 hold a challenge without a signature against the rest too', () => {
+    expect(codesOf({ reasons: reasonsOn(utf8Bytes('{"akName":"00"}'), AGREEING_CLAIMS) })).toEqual([
+      'ak-mismatch',
+    ]);
+  });
+
+  it('P4 are refused for what they are and for what else is wrong', () => {
+    const { purpose: _, ...nameless } = bound(jws({ purpose: 'health' }), utf8Bytes('{'));
+    expect(codesOf(verifyEvidenceDocument(encodeEvidenceDocument(nameless)))).toEqual([
+      'claims-malformed',
+      'session-missing',
+    ]);
+  });
+
+  it.each<[string, string]>([
+    ['empty', ''],
+    ['a list', '[{"purpose":"enrol"}]'],
+    ['a text', '"enrol"'],
+    ['70 KB of anything', 'x'.repeat(70_000)],
+    ['an object of others', '{"nonce":"x","measurements":[{"a":1}]}'],
+    ['in part those of the protocol', AGREEING_CLAIMS],
+  ])('are bound, and noted as unread, when the claims are %s', (_name, claims) => {
+    const text = encodeEvidenceDocument(bound(jws({ purpose: 'boot' }), utf8Bytes(claims)));
+    const { verdict, notes } = verifyEvidenceDocument(text);
+    expect([verdict, ...notes.map(({ code }) => code)]).toEqual([
+      'accept',
+      'challenge-signature-unchecked',
+      'claims-unread',
+    ]);
+  });
+
   it.each([
     ['holds a list', Buffer.from('[{"purpose":"enrol"}]').toString('base64url')],
     ['is no base64url', '!'],
