@@ -44,7 +44,10 @@ TUF_JUDGE='
   def ed25519: .keytype == "ed25519" and .scheme == "ed25519" and (.keyval.public | has_lines | not);
   def pem: startswith("-----BEGIN PUBLIC KEY-----\n");
   def pem_body: split("\n") | map(select(startswith("-----") | not)) | join("");
+  def spelled: pem_body as $body | ($body | test("^[A-Za-z0-9+/]+={0,2}\\z")) and sub("\n+\\z"; "") == "-----BEGIN PUBLIC KEY-----\n"
+    + ([range(0; $body | length; 64) as $at | $body[$at:$at + 64] + "\n"] | add) + "-----END PUBLIC KEY-----";
   def key_words: if ed25519 then "ed25519 \(.keyval.public)"
+    elif .keyval.public | spelled | not then empty
     elif .keytype == "ecdsa" and .scheme == "ecdsa-sha2-nistp256" then "ecdsa \(.keyval.public | pem_body)"
     elif .keytype == "rsa" and .scheme == "rsassa-pss-sha256" then "rsa \(.keyval.public | pem_body)"
     else empty end;

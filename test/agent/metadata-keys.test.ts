@@ -146,6 +146,30 @@ describe('S3 one key counts once', () => {
   });
 });
 
+describe('a key in PEM has one spelling', () => {
+  const pem = ECDSA.key.keyval.public;
+
+  it.each<[string, string]>([
+    ['a line of another length', pem.replace(/\n([A-Za-z0-9+/]{20})/, '\n$1\n')],
+    ['a blank line', pem.replace('-----\n', '-----\n\n')],
+    ['a space', pem.replace('\n-----END', ' \n-----END')],
+    ['another label', pem.replace('\n-----END', '\n-----X\n-----END')],
+    ['no end', pem.replace(/-----END.*\n/, '')],
+    ['text behind it', `${pem}text\n`],
+  ])('with %s it counts nothing', async (_, publicHalf) => {
+    const key = { ...ECDSA.key, keyval: { public: publicHalf } };
+    const other = { ...ECDSA, key, keyId: keyIdOf(key) };
+    expect(await stopCodeOf({ keys: [other], threshold: 1 })).toBe('metadata-signature');
+    const { files } = await createSignedWorld(lab.keys, channelOf({ keys: [other], threshold: 1 }));
+    expect(() => parseTargets(files.get('1.targets.json') ?? new Uint8Array())).toThrow(/targets/);
+  });
+
+  it('RSA-4096, whose last line is full or not', async () => {
+    const rsa = createKeySigner(generateKeyPairSync('rsa', { modulusLength: 4096 }).privateKey);
+    expect(await stopCodeOf({ keys: [rsa, ECDSA], threshold: 2 })).toBeUndefined();
+  });
+});
+
 describe('lines stand in keys in PEM and nowhere else', () => {
   const malformed = (key: object) => ({ keys: [ECDSA, { keyId: 'e'.repeat(64), key }], threshold: 1 });
   const pem = ECDSA.key.keyval.public;
