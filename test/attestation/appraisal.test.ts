@@ -183,6 +183,16 @@ describe('which stage-0', () => {
     );
     expect(reasonsIn(withdrawn)).toEqual(['stage0-not-listed']);
   });
+
+  test.each([STAGE0.architecture, 'another'])(
+    'a claimed build that is listed for %s counts for that architecture alone',
+    (architecture) => {
+      const { reasons } = decide(appraisalInput({ policy: NO_STAGE0, log: undefined, architecture }));
+      const message = 'the node says it runs stage-0 build 41, which is not listed for another';
+      const refused = [{ code: 'stage0-not-listed', message }];
+      expect(reasons).toEqual(architecture === 'another' ? refused : []);
+    },
+  );
 });
 
 describe('the three facts', () => {
