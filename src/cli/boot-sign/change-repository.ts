@@ -1,6 +1,7 @@
 import { isJsonObject } from '../../core/strict-json.ts';
+import type { RsaPkcs1Signer } from '../../signing/keys/rsa-pkcs1-signer.ts';
 import { createFolderSigner } from '../../signing/repository/key-folder.ts';
-import { layoutOf } from '../../signing/repository/layout.ts';
+import { layoutOf, secureBootFiles } from '../../signing/repository/layout.ts';
 import { withRepositoryLock } from '../../signing/repository/repository-lock.ts';
 import { createKeyRoleSigner, type RoleSignature, type RoleSigner } from '../../signing/role-signer.ts';
 import type { Signer } from '../../signing/signer.ts';
@@ -11,6 +12,8 @@ import { ApprovalPending, createSigningServiceSigner, getServiceKeys } from './s
 /** Whoever signs changes of a repository: keys in its folder, keys elsewhere, a signing service. */
 export interface SignerOptions extends KeyAccessOptions, ServiceOptions {
   readonly signWith?: readonly string[];
+  /** The Secure Boot db key, when it is not in the folder. */
+  readonly dbKey?: string;
 }
 
 export interface KeysAtHand {
@@ -19,8 +22,8 @@ export interface KeysAtHand {
   readonly waiting: readonly string[];
   /** What a signing service has signed last for a role; 0 without one. */
   lastSigned(role: string): Promise<number>;
-  /** Of the folder's keys; asked for once, when it is needed. */
-  readPassphrase(): Promise<string>;
+  /** The Secure Boot db key. */
+  openDbKey(): Promise<RsaPkcs1Signer>;
 }
 
 /** Takes the folder's lock, and lends the keys at hand until the work is done. */
@@ -31,7 +34,7 @@ export function changeRepository<T>(
 ): Promise<T> {
   const layout = layoutOf(folder);
   return withRepositoryLock(layout, () =>
-    withKeyOpener(options, async ({ open, readPassphrase }) => {
+    withKeyOpener(options, async ({ open, openRsa, readPassphrase }) => {
       const waiting: string[] = [];
       const signers = [
         createFolderSigner(layout, readPassphrase),
@@ -39,7 +42,8 @@ export function changeRepository<T>(
         ...(await serviceSigners(options, waiting)),
       ];
       const lastSigned = (role: string) => lastSignedBy(options, role);
-      return work({ signer: combineSigners(signers), waiting, lastSigned, readPassphrase });
+      const openDbKey = () => openRsa(options.dbKey ?? secureBootFiles(layout, 'db').key);
+      return work({ signer: combineSigners(signers), waiting, lastSigned, openDbKey });
     }),
   );
 }

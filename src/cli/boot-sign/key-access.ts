@@ -1,6 +1,8 @@
+import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { parseKeyReference } from '../../signing/keys/key-reference.ts';
 import { KeyOpener } from '../../signing/keys/open-key.ts';
+import { isEncryptedPem, openRsaPem, type RsaPkcs1Signer } from '../../signing/keys/rsa-pkcs1-signer.ts';
 import { readSecret } from '../../signing/keys/secret-source.ts';
 import type { Signer } from '../../signing/signer.ts';
 import { toDescriptor } from './options.ts';
@@ -17,6 +19,7 @@ export interface KeyAccessOptions extends PassphraseOptions {
 export const KEY_HELP = 'a key file, pkcs11:token=NAME;object=NAME?module-path=FILE, or hook:PROGRAM';
 
 const REFERENCE = /^(?:file|pkcs11|hook):/;
+const ELSEWHERE = /^(?:pkcs11|hook):/;
 
 export function withKeyAccess(command: Command): Command {
   return command
@@ -26,20 +29,36 @@ export function withKeyAccess(command: Command): Command {
     .option('--pin-fd <N>', 'read it from this open descriptor instead', toDescriptor);
 }
 
+/** Opens what a key is called on a command line. */
+export interface OpenKeys {
+  open(key: string): Promise<Signer>;
+  /** For Authenticode and boot.sig: a PEM file, encrypted or not, in place of a key file of ours. */
+  openRsa(key: string): Promise<RsaPkcs1Signer>;
+  readPassphrase(): Promise<string>;
+}
+
 /** Lends what opens keys; tokens are logged out of when the work is done. */
 export async function withKeyOpener<T>(
   options: KeyAccessOptions,
-  work: (opener: { open(key: string): Promise<Signer>; readPassphrase(): Promise<string> }) => Promise<T>,
+  work: (keys: OpenKeys) => Promise<T>,
 ): Promise<T> {
   const passphrase = once(() => readPassphrase(options));
   const pin = once(() => readPin(options));
   const opener = new KeyOpener({ secrets: { passphraseOf: passphrase, pinOf: pin } });
   const open = (key: string) => opener.open(parseKeyReference(REFERENCE.test(key) ? key : `file:${key}`));
+  const openRsa = (key: string) =>
+    ELSEWHERE.test(key) ? opener.openRsaPkcs1(key) : openPem(key.replace(/^file:/, ''), passphrase);
   try {
-    return await work({ open, readPassphrase: passphrase });
+    return await work({ open, openRsa, readPassphrase: passphrase });
   } finally {
     await opener.close();
   }
+}
+
+/** Asks for a passphrase only when the key has one. */
+async function openPem(path: string, readPassphrase: () => Promise<string>): Promise<RsaPkcs1Signer> {
+  const pem = await readFile(path);
+  return isEncryptedPem(pem) ? openRsaPem(pem, await readPassphrase()) : openRsaPem(pem);
 }
 
 async function readPin({ pinFile, pinFd }: KeyAccessOptions): Promise<string> {

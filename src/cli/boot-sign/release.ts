@@ -16,6 +16,7 @@ import { type AttachmentFiles, loadAttachments, toAttachments } from './attachme
 import { carryOut, printCarriedOut } from './carry-out.ts';
 import { changeRepository, type KeysAtHand } from './change-repository.ts';
 import { type CommandContext, createSigningCommand, type SigningOptions } from './command.ts';
+import { KEY_HELP } from './key-access.ts';
 import { openRepository } from './open-repository.ts';
 import {
   defaultTimeSeconds,
@@ -58,6 +59,7 @@ export function createReleaseCommand(context: CommandContext): Command {
     .addOption(new Option('--handover <HOW>', 'how stage-0 starts it').choices(HANDOVERS))
     .option('--attach <NAME=FILE>', 'what goes with it, such as sbom=FILE or provenance=FILE', toAttachments)
     .option('--sign-kernel', 'sign the kernel for Secure Boot: a locked-down stage-0 starts no other')
+    .option('--db-key <KEY>', `the Secure Boot key, if not in the folder: ${KEY_HELP}`)
     .option(
       '--time <SECONDS>',
       'Unix time to sign as; SOURCE_DATE_EPOCH or now unless told',
@@ -82,7 +84,7 @@ async function release(context: CommandContext, { folder, options, keys }: Relea
   const initramfs = await readFile(options.initramfs);
   const epochSeconds = options.time ?? defaultTimeSeconds(context.environment, nowMs);
   const kernel = options.signKernel
-    ? await signImage(layout, { image: kernelFile, epochSeconds, passphrase: await keys.readPassphrase() })
+    ? await signImage(layout, { image: kernelFile, epochSeconds, signer: await keys.openDbKey() })
     : kernelFile;
   const attachments = await loadAttachments(options.attach ?? new Map());
   const manifest = manifestOf(options, { kernel, initramfs, attachments });

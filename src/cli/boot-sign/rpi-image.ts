@@ -8,8 +8,9 @@ import { createBootSig, TARGET_SOCS, type TargetSoc } from '../../signing/pi/boo
 import { writeFatImage } from '../../signing/pi/fat-image.ts';
 import { loadBootFiles } from './boot-files.ts';
 import { type CommandContext, createFileSigningCommand, type OutputOptions, printResult } from './command.ts';
+import { withKeyOpener } from './key-access.ts';
 import { defaultTimeSeconds, toPositiveInteger } from './options.ts';
-import { openRsaKey, type RsaKeyOptions, withRsaKey } from './rsa-key.ts';
+import { type RsaKeyOptions, withRsaKey } from './rsa-key.ts';
 
 interface RpiImageOptions extends OutputOptions, RsaKeyOptions {
   readonly from?: string;
@@ -43,10 +44,11 @@ async function rpiImage(context: CommandContext, file: string, options: RpiImage
   const image =
     options.from === undefined ? await readFile(file) : writeFatImage(await loadBootFiles(options.from));
   requireBootImage(image);
-  const signer = await openRsaKey(options);
   const timeSeconds = options.time ?? defaultTimeSeconds(context.environment, context.clock.nowMs());
-  const given = { image, timeSeconds, signer };
-  const bootSig = await createBootSig(targetSoc === undefined ? given : { ...given, targetSoc });
+  const bootSig = await withKeyOpener(options, async ({ openRsa }) => {
+    const given = { image, timeSeconds, signer: await openRsa(options.key) };
+    return createBootSig(targetSoc === undefined ? given : { ...given, targetSoc });
+  });
   if (options.from !== undefined)
     await writeFileDurably({ path: file, contents: image, mode: 0o644, replace: true });
   await writeFileDurably({ path: out, contents: bootSig, mode: 0o644, replace: true });

@@ -7,8 +7,9 @@ import { authenticodeSha256 } from '../../signing/efi/authenticode.ts';
 import { EfiError } from '../../signing/efi/efi-error.ts';
 import { signEfi, verifyEfi } from '../../signing/efi/sign-efi.ts';
 import { type CommandContext, createFileSigningCommand, type OutputOptions, printResult } from './command.ts';
+import { withKeyOpener } from './key-access.ts';
 import { defaultTimeSeconds, toPositiveInteger } from './options.ts';
-import { openRsaKey, type RsaKeyOptions, withRsaKey } from './rsa-key.ts';
+import { type RsaKeyOptions, withRsaKey } from './rsa-key.ts';
 
 interface SignEfiOptions extends OutputOptions, RsaKeyOptions {
   readonly certificate: string;
@@ -43,9 +44,10 @@ async function signEfiFile(context: CommandContext, file: string, options: SignE
   const { certificate: certificateFile, out, others } = options;
   const certificate = parseCertificate(await readFile(certificateFile), certificateFile);
   const image = await readFile(file);
-  const signer = await openRsaKey(options);
   const epochSeconds = options.time ?? defaultTimeSeconds(context.environment, context.clock.nowMs());
-  const signed = await signEfi({ image, signer, certificate, epochSeconds, others });
+  const signed = await withKeyOpener(options, async ({ openRsa }) =>
+    signEfi({ image, signer: await openRsa(options.key), certificate, epochSeconds, others }),
+  );
   await writeFileDurably({ path: out, contents: signed, mode: 0o644, replace: true });
   await printResult(context, options, describe(out, signed, verifyEfi(signed, certificate).signatures));
 }

@@ -13,6 +13,7 @@ import { encodeAgentConfig, ON_FAILURE, type OnFailure, toServerUrl } from './ag
 import { type CarriedOut, carryOut, printCarriedOut } from './carry-out.ts';
 import { changeRepository, type KeysAtHand } from './change-repository.ts';
 import { type CommandContext, createSigningCommand, printResult, type SigningOptions } from './command.ts';
+import { KEY_HELP } from './key-access.ts';
 import { type OpenRepository, openRepository } from './open-repository.ts';
 import { defaultTimeSeconds, toArchitecture, toPositiveInteger } from './options.ts';
 import { loadServerCa } from './server-ca.ts';
@@ -60,6 +61,7 @@ export function createStage0Command(context: CommandContext): Command {
       'Unix time to sign as; SOURCE_DATE_EPOCH or now unless told',
       toPositiveInteger,
     )
+    .option('--db-key <KEY>', `the Secure Boot key, if not in the folder: ${KEY_HELP}`)
     .option('--save <FILE>', 'write the signed image here as well')
     .option('--sign-only', 'with --save: sign it and list nothing, to try it first')
     .option('--dry-run', 'say what would be listed; sign and write nothing')
@@ -86,8 +88,8 @@ async function stage0(context: CommandContext, { folder, options, keys }: Stage0
     await printResult(context, options, describe(unsigned, 'would list (unsigned so far)'));
     return;
   }
-  const passphrase = await keys.readPassphrase();
-  const image = await signImage(repository.layout, { image: composed.image, epochSeconds, passphrase });
+  const signer = await keys.openDbKey();
+  const image = await signImage(repository.layout, { image: composed.image, epochSeconds, signer });
   const build = listingOf(composed, image, options);
   const carriedOut = options.signOnly ? undefined : await list(repository, { build, image, keys, nowMs });
   if (options.save !== undefined) await writeFile(options.save, image);
