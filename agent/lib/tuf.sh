@@ -107,8 +107,11 @@ tuf_fact() {
 signature_verifies() {
   case $1 in
     ed25519) ed25519_verifies "$2" "$3" "$4" ;;
-    ecdsa) spki_is_p256 "$2" && spki_verifies "$2" "$3" "$4" ;;
-    rsa) spki_is_rsa "$2" && spki_verifies "$2" "$3" "$4" -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:32 ;;
+    ecdsa) spki_is_p256 "$2" && [ "${#3}" -le 144 ] && spki_verifies "$2" "$3" "$4" ;;
+    rsa)
+      spki_is_rsa "$2" && [ "${#3}" -eq "$rsa_signature_digits" ] &&
+        spki_verifies "$2" "$3" "$4" -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:32
+      ;;
     *) return 1 ;;
   esac
 }
@@ -122,9 +125,10 @@ ed25519_verifies() {
     -sigfile "$BOOTWARD_RUN/verify.sig" >/dev/null 2>&1
 }
 
-# spki_verifies SPKI_BASE64 SIGNATURE_HEX FILE [OPTION...]: SHA-256; OpenSSL takes an ECDSA signature in DER only
+# spki_verifies SPKI_BASE64 SIGNATURE_HEX FILE [OPTION...]: SHA-256; OpenSSL takes an ECDSA signature in DER only,
+# but reads no more of the file than the longest signature of the key has: longer ones are refused before.
 spki_verifies() {
-  is_hex "$2" "${#2}" && [ "${#2}" -ge 16 ] && [ "${#2}" -le 1024 ] || return
+  is_hex "$2" "${#2}" && [ "${#2}" -ge 16 ] || return
   base64_decode "$1" "$BOOTWARD_RUN/verify.der" || return
   unhex "$2" >"$BOOTWARD_RUN/verify.sig"
   spki_file=$3
@@ -138,11 +142,11 @@ spki_is_p256() {
   case $1 in MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE*) [ "${#1}" -eq 124 ] ;; *) return 1 ;; esac
 }
 
-# RSA-3072 or RSA-4096, exponent 65537 (RFC 8017 appendix A.1.1)
+# RSA-3072 or RSA-4096, exponent 65537 (RFC 8017 appendix A.1.1). Sets how long its signatures are.
 spki_is_rsa() {
   case $1 in
-    MIIBojANBgkqhkiG9w0BAQEFAAOCAY8AMIIBigKCAYEA*AgMBAAE=) [ "${#1}" -eq 564 ] ;;
-    MIICIjANBgkqhkiG9w0BAQEFAAOCAg8AMIICCgKCAgEA*AwEAAQ==) [ "${#1}" -eq 736 ] ;;
+    MIIBojANBgkqhkiG9w0BAQEFAAOCAY8AMIIBigKCAYEA*AgMBAAE=) rsa_signature_digits=768 && [ "${#1}" -eq 564 ] ;;
+    MIICIjANBgkqhkiG9w0BAQEFAAOCAg8AMIICCgKCAgEA*AwEAAQ==) rsa_signature_digits=1024 && [ "${#1}" -eq 736 ] ;;
     *) return 1 ;;
   esac
 }

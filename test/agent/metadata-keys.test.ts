@@ -86,16 +86,26 @@ describe('S14 a signature in another encoding is none', () => {
   const privateKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
   const rsaKey = generateKeyPairSync('rsa', { modulusLength: 3072 }).privateKey;
   const [ecdsa, rsa] = [createKeySigner(privateKey), createKeySigner(rsaKey)];
-  const derOf = (message: Uint8Array) => sign('sha256', message, privateKey);
+  const derOf = (message: Uint8Array, length?: number): Buffer => {
+    const signature = sign('sha256', message, privateKey);
+    return length === undefined || signature.length === length ? signature : derOf(message, length);
+  };
+  const pssOf = (message: Uint8Array, saltLength: number) =>
+    sign('sha256', message, { key: rsaKey, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength });
 
   it.each<[string, Signer]>([
     [
       'P1363',
       signingBy(ecdsa, (message) => sign('sha256', message, { key: privateKey, dsaEncoding: 'ieee-p1363' })),
     ],
+    // OpenSSL's tool reads as many bytes as the longest signature has, and no more.
+    ...[70, 71, 72].map((length): [string, Signer] => [
+      `DER of ${length} bytes with one behind them`,
+      signingBy(ecdsa, (message) => Buffer.concat([derOf(message, length), Buffer.alloc(1)])),
+    ]),
     [
-      'DER with a byte behind it',
-      signingBy(ecdsa, (message) => Buffer.concat([derOf(message), Buffer.alloc(1)])),
+      'PSS with a byte behind it',
+      signingBy(rsa, (message) => Buffer.concat([pssOf(message, 32), Buffer.alloc(1)])),
     ],
     [
       'BER with a long length',
@@ -103,15 +113,20 @@ describe('S14 a signature in another encoding is none', () => {
     ],
     ['SHA-384', signingBy(ecdsa, (message) => sign('sha384', message, privateKey))],
     ['RSA PKCS#1 v1.5', signingBy(rsa, (message) => sign('sha256', message, rsaKey))],
-    [
-      'PSS with a salt of 20 bytes',
-      signingBy(rsa, (message) =>
-        sign('sha256', message, { key: rsaKey, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 20 }),
-      ),
-    ],
+    ['PSS with a salt of 20 bytes', signingBy(rsa, (message) => pssOf(message, 20))],
   ])('%s', async (_, signer) => {
     expect(await stopCodeOf({ keys: [signer], threshold: 1 })).toBe('metadata-signature');
   });
+});
+
+it('S14 the longest signature in DER is one', async () => {
+  const privateKey = createPrivateKeyFor('ecdsa-sha2-nistp256');
+  const longest = (message: Uint8Array): Buffer => {
+    const signature = sign('sha256', message, privateKey);
+    return signature.length === 72 ? signature : longest(message);
+  };
+  const keys = [signingBy(createKeySigner(privateKey), longest)];
+  expect(await stopCodeOf({ keys, threshold: 1 })).toBeUndefined();
 });
 
 describe('a key of another kind than its scheme counts nothing', () => {
