@@ -95,8 +95,9 @@ async function readJournal({ journal }: RepositoryLayout): Promise<readonly Meta
   });
   if (bytes === undefined) return [];
   const document = parseStrictJson(bytes, { maxBytes: MAX_JOURNAL_BYTES, maxDepth: 2 });
-  return Object.entries(isJsonObject(document) ? document : {}).map(([name, text]) => ({
-    name,
-    bytes: asciiBytes(String(text)),
-  }));
+  return Object.entries(isJsonObject(document) ? document : {}).map(([name, text]) => {
+    if (!METADATA_NAME.test(name) || typeof text !== 'string')
+      throw new RepositoryError('artifact-damaged', `${journal} is no change of ours: remove it`);
+    return { name, bytes: asciiBytes(text) };
+  });
 }

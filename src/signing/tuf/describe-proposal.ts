@@ -1,3 +1,4 @@
+import { canonicalize } from '@tufjs/canonical-json';
 import { isJsonObject, type JsonObject } from '../../core/strict-json.ts';
 import { keyIdOf } from '../public-key.ts';
 import type { RoleKeyring } from './compose.ts';
@@ -46,13 +47,15 @@ function delegatedRings(draft: Draft): Rings {
 
 function ringChanges(now: Rings, before: Rings): readonly string[] {
   const changed = [...now].filter(([role, ring]) => !isSameRing(before.get(role), ring));
-  return changed.map(([role, ring]) => {
+  const gone = [...before.keys()].filter((role) => !now.has(role)).map((role) => `REMOVES ${role}`);
+  const lines = changed.map(([role, ring]) => {
     const was = before.get(role);
     const keys = setChanges(ring.keys.map(keyIdOf), was?.keys.map(keyIdOf) ?? []);
     const rule = `${ring.threshold} of ${ring.keys.length} keys`;
     const from = was === undefined ? 'new' : `was ${was.threshold} of ${was.keys.length}`;
     return [`${role}: ${rule} (${from})`, ...keys].join(', ');
   });
+  return [...lines, ...gone];
 }
 
 function targetChanges(now: JsonObject, before: JsonObject): readonly string[] {
@@ -64,7 +67,7 @@ function targetChanges(now: JsonObject, before: JsonObject): readonly string[] {
       .filter((target) => !Object.hasOwn(now, target))
       .map((target) => `withdraws ${target}${nameOf(before[target])}`),
     ...Object.keys(now)
-      .filter((target) => Object.hasOwn(before, target) && digestOf(now[target]) !== digestOf(before[target]))
+      .filter((target) => Object.hasOwn(before, target) && !isSame(now[target], before[target]))
       .map((target) => `CHANGES ${target}, which is listed already`),
   ];
 }
@@ -86,6 +89,10 @@ function targetsIn({ signed }: Draft): JsonObject {
 function nameOf(target: JsonObject[string] | undefined): string {
   const custom = isJsonObject(target) && isJsonObject(target.custom) ? target.custom : {};
   return typeof custom.name === 'string' ? ` "${custom.name}"` : '';
+}
+
+function isSame(one: JsonObject[string] | undefined, other: JsonObject[string] | undefined): boolean {
+  return canonicalize(one ?? null) === canonicalize(other ?? null);
 }
 
 function digestOf(target: JsonObject[string] | undefined): string {

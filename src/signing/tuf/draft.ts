@@ -2,8 +2,10 @@ import { Metadata, MetadataKind, Signature } from '@tufjs/models';
 import { asciiBytes } from '../../core/bytes.ts';
 import type { JsonObject } from '../../core/strict-json.ts';
 import type { RoleSignature } from '../role-signer.ts';
-import { type MetadataType, parseEnvelope } from './envelope.ts';
-import { MAX_METADATA_BYTES } from './limits.ts';
+import type { MetadataType, UntrustedEnvelope } from './envelope.ts';
+import { parseSnapshot, parseTimestamp } from './meta-files.ts';
+import { parseRoot } from './root.ts';
+import { parseDelegated, parseTargets } from './targets.ts';
 
 /** A metadata file that is being signed: what it says is settled, who signs it is not. */
 export interface Draft {
@@ -36,13 +38,16 @@ export function createDraft(role: string, signed: JsonObject): Draft {
 
 /** @throws {TufError} */
 export function parseDraft(role: string, bytes: Uint8Array): Draft {
-  const { version, signed, canonical, signatures } = parseEnvelope({
-    role,
-    type: typeOf(role),
-    bytes,
-    maxBytes: maxBytesOf(role),
-  });
+  const { version, signed, canonical, signatures } = readAs(role, bytes);
   return { role, version, signed, canonical, signatures };
+}
+
+/** By the role's own reader: what is signed for a channel is never a file that delegates. */
+function readAs(role: string, bytes: Uint8Array): UntrustedEnvelope {
+  if (role === 'root') return parseRoot(bytes);
+  if (role === 'targets') return parseTargets(bytes);
+  if (role === 'snapshot') return parseSnapshot(bytes);
+  return role === 'timestamp' ? parseTimestamp(bytes) : parseDelegated(role, bytes);
 }
 
 export function withSignatures(draft: Draft, signatures: readonly RoleSignature[]): Draft {
@@ -85,9 +90,4 @@ function readModel(type: MetadataType, data: JsonObject) {
     case 'targets':
       return Metadata.fromJSON(KINDS.targets, data);
   }
-}
-
-function maxBytesOf(role: string): number {
-  const limits: Readonly<Record<string, number>> = MAX_METADATA_BYTES;
-  return Object.hasOwn(limits, role) ? (limits[role] ?? 0) : MAX_METADATA_BYTES.delegated;
 }

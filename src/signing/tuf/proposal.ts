@@ -1,6 +1,7 @@
 import { asciiBytes, bytesEqual } from '../../core/bytes.ts';
 import { messageOf } from '../../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue, parseStrictJson } from '../../core/strict-json.ts';
+import { channelRole, isChannelName, STAGE0_ROLE } from '../names.ts';
 import { verifySignature } from '../public-key.ts';
 import type { RoleSignature, RoleSigner } from '../role-signer.ts';
 import { type Authorities, keyOf, type MissingSignatures, missingSignatures } from './authority.ts';
@@ -148,8 +149,16 @@ function parseFiles(files: JsonValue | undefined, member: string): readonly Draf
 
 function parseFile(file: JsonValue): Draft {
   if (!isJsonObject(file) || typeof file.role !== 'string') return refuse('a file has no "role"');
-  if (['snapshot', 'timestamp'].includes(file.role)) refuse(`${file.role} is never proposed`);
+  if (!isProposable(file.role)) refuse('a file is of a role that is never proposed');
   return parseDraft(file.role, asciiBytes(JSON.stringify(file.metadata)));
+}
+
+function isProposable(role: string): boolean {
+  const channel = role.slice(channelRole('').length);
+  return (
+    ['root', 'targets', STAGE0_ROLE].includes(role) ||
+    (role === channelRole(channel) && isChannelName(channel))
+  );
 }
 
 function parseDocument(bytes: Uint8Array): JsonValue {

@@ -85,6 +85,8 @@ const finish = (proposal: Proposal) =>
     signer: createKeyRoleSigner(ONLINE),
     onlineExpiresMs: EXPIRY.onlineMs,
   });
+const targetsOfStage0 = () =>
+  current.delegated.find(({ delegation }) => delegation.kind === 'stage0')?.metadata.targets ?? {};
 const proposeRelease2 = () => proposeRelease(current, RELEASE_2, EXPIRY.offlineMs);
 
 describe('a proposal', () => {
@@ -144,6 +146,18 @@ describe('a proposal', () => {
     const rotated = replaceKey(trustOf(current), root.keyId, ALICE.key);
     expect(describeProposal(proposeTrust(current, rotated, EXPIRY.offlineMs))[1]).toBe(
       `  root: 1 of 1 keys (was 1 of 1), adds ${ALICE.keyId}, removes ${root.keyId}`,
+    );
+  });
+
+  it('warns when it changes what a listed build measures, though its image stays', () => {
+    const stage0 = { role: 'stage0', target: Object.keys(targetsOfStage0())[0] ?? '' };
+    const [draft] = proposeWithdrawal(current, stage0, EXPIRY.offlineMs).drafts as [Proposal['drafts'][0]];
+    const targets = JSON.parse(JSON.stringify(targetsOfStage0())) as Flippable;
+    targets[stage0.target].custom.pcr11 = '00'.repeat(32);
+    const changed = { ...draft, signed: { ...draft.signed, targets } };
+    const proposal = proposeWithdrawal(current, stage0, EXPIRY.offlineMs);
+    expect(describeProposal({ ...proposal, drafts: [changed] })).toContain(
+      `  CHANGES ${stage0.target}, which is listed already`,
     );
   });
 
@@ -213,6 +227,11 @@ describe('a file that is no proposal', () => {
     ['files that are no list', (file) => Object.assign(file, { files: {} })],
     ['no base', (file) => delete file.base],
     ['one role twice', (file) => file.files.push(file.files[0])],
+    [
+      'a channel that delegates',
+      (file) => Object.assign(file.files[0].metadata.signed, { delegations: { keys: {}, roles: [] } }),
+    ],
+    ['a role with a name of its own', (file) => Object.assign(file.files[0], { role: 'other\u001b[2J' })],
     ['a snapshot', (file) => Object.assign(file.files[0], { role: 'snapshot' })],
     ['a file of another type than its role', (file) => Object.assign(file.files[0], { role: 'root' })],
     ['metadata that is no object', (file) => Object.assign(file.files[0], { metadata: [] })],
