@@ -1,7 +1,5 @@
-import { CodedError } from '../core/errors.ts';
 import type { ReleaseListing, ReleaseManifest } from '../signing/manifest.ts';
-
-export class ReleaseError extends CodedError<'no-release'> {}
+import { ReleaseError } from './errors.ts';
 
 export interface Release {
   listing: ReleaseListing;
@@ -14,19 +12,16 @@ export interface Catalog {
   releases: ReadonlyMap<string, readonly Release[]>;
 }
 
-/**
- * What a node of this channel gets: the highest version that its release keys list.
- *
- * @throws {ReleaseError} `no-release`
- */
-export function chooseRelease(catalog: Catalog, channel: string): Release {
-  const releases = catalog.releases.get(channel) ?? [];
-  const [first, ...others] = releases;
-  if (first === undefined)
-    throw new ReleaseError('no-release', `channel ${channel} lists no release: publish one`);
-  return others.reduce(
-    (highest, release) => (release.listing.version > highest.listing.version ? release : highest),
-    first,
+export function listedReleases(catalog: Catalog | undefined, channel: string): readonly Release[] {
+  return catalog?.releases.get(channel) ?? [];
+}
+
+/** The highest version of these, if there is one. */
+export function newestRelease(releases: readonly Release[]): Release | undefined {
+  return releases.reduce<Release | undefined>(
+    (highest, release) =>
+      highest === undefined || release.listing.version > highest.listing.version ? release : highest,
+    undefined,
   );
 }
 
@@ -35,9 +30,20 @@ export function findRelease(
   catalog: Catalog | undefined,
   wanted: { channel: string; releaseDigest: string },
 ): Release | undefined {
-  return catalog?.releases
-    .get(wanted.channel)
-    ?.find((release) => release.listing.sha256 === wanted.releaseDigest);
+  return listedReleases(catalog, wanted.channel).find(
+    (release) => release.listing.sha256 === wanted.releaseDigest,
+  );
+}
+
+/** @throws {ReleaseError} `release-not-listed` */
+export function requireListed(releases: readonly Release[], channel: string, version: number): Release {
+  const release = releases.find(({ listing }) => listing.version === version);
+  if (release !== undefined) return release;
+  const versions = releases.map(({ listing }) => listing.version).join(', ');
+  throw new ReleaseError(
+    'release-not-listed',
+    `channel ${channel} lists no version ${version} (it lists ${versions || 'none'}): publish it first`,
+  );
 }
 
 /** The hashes that a grant for this release opens: its manifest and what that names. */
@@ -47,4 +53,16 @@ export function artifactsOf({ listing, manifest }: Release): ReadonlyMap<string,
     [manifest.kernel.sha256, manifest.kernel.length],
     [manifest.initramfs.sha256, manifest.initramfs.length],
   ]);
+}
+
+/**
+ * What a node of this channel gets: the highest version that its release keys list.
+ *
+ * @throws {ReleaseError} `no-release`
+ */
+export function chooseRelease(catalog: Catalog, channel: string): Release {
+  const release = newestRelease(listedReleases(catalog, channel));
+  if (release === undefined)
+    throw new ReleaseError('no-release', `channel ${channel} lists no release: publish one`);
+  return release;
 }

@@ -1,0 +1,13 @@
+import { CodedError } from '../core/errors.ts';
+
+export type ReleaseErrorCode =
+  | 'no-release'
+  | 'release-not-listed'
+  | 'slot-empty'
+  | 'slot-active'
+  | 'rollout-open'
+  | 'rollout-missing'
+  | 'rollout-wrong-state'
+  | 'plan-invalid';
+
+export class ReleaseError extends CodedError<ReleaseErrorCode> {}
