@@ -64,6 +64,10 @@ export const REASONS = {
     'The event log is not the one that the claims name by hash.',
     'Reboot the machine; if it stays, something between agent and server changes the log, so look at the network path.',
   ),
+  'claims-report-mismatch': refuse(
+    'The report is not the one that the claims name by hash, or one of the two is missing.',
+    'Install a stage-0 of this release on the node; if it has one, something between agent and server changes reports.',
+  ),
   'claims-ek-mismatch': refuse(
     'The claims name an endorsement key that is not of this node.',
     "Compare the EK fingerprint on the machine's console with `boot-admin nodes show`; if the TPM was replaced, enrol the machine again.",
@@ -362,6 +366,22 @@ export const REASONS = {
   'floor-session-mismatch': refuse(
     'The floor was certified in another power cycle than the quote.',
     'Nothing if it happens once, the node asks again; if always, an old certification is replayed.',
+  ),
+  'floor-missing': hold(
+    'This node had a floor record or must have written one, and shows none.',
+    'Find out who removed it, or cleared the TPM; then `boot-admin nodes reset-floor`, and the node keeps a new one.',
+  ),
+  'floor-went-back': hold(
+    'The floor record shows older metadata than the node had seen before.',
+    'Treat the machine as hostile until explained: no stage-0 lowers it; then `boot-admin nodes reset-floor`.',
+  ),
+  'floor-other-channel': hold(
+    'The floor record is of another channel than the node has.',
+    'Move the node back; or run `bootward-agent forget-floor` on it as root, then `boot-admin nodes reset-floor`.',
+  ),
+  'floor-ahead': hold(
+    'The node has seen newer metadata than this server publishes: this server was set back.',
+    'Publish the current metadata with `boot-sign publish`; find out whether a backup was restored or a disk set back.',
   ),
 
   // The endorsement key's certificate

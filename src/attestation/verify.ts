@@ -1,5 +1,7 @@
 import { type HashAlgorithm, hashByName } from '../tpm/algorithms.ts';
 import { appraiseEventLog } from './event-log/event-log-appraisal.ts';
+import { checkFloorCertificate, type UntrustedFloor } from './floor/floor-certification.ts';
+import { checkFloorRecord, type FloorReference } from './floor/floor-rule.ts';
 import type { AttestationKey } from './keys/attestation-key.ts';
 import type { TpmCounters } from './node.ts';
 import { checkFirmware, type FirmwareReference } from './policy/firmware-rule.ts';
@@ -11,7 +13,6 @@ import {
 } from './policy/reference-values.ts';
 import { checkSecureBoot, type SecureBootPolicy } from './policy/secure-boot.ts';
 import { checkCounters } from './quote/counters.ts';
-import { checkFloor, type UntrustedFloor } from './quote/floor.ts';
 import type { PcrValues } from './quote/pcr-values.ts';
 import type { Purpose } from './quote/purpose.ts';
 import { type BootSession, checkPurpose } from './quote/purpose-rule.ts';
@@ -43,6 +44,8 @@ export interface EvidencePolicy {
   firmware?: FirmwareReference;
   /** There where Secure Boot is required; it is judged where a log came, for nothing else proves it. */
   secureBoot?: SecureBootPolicy;
+  /** Without one, a record that comes must be certified, and says nothing. */
+  floor?: FloorReference;
 }
 
 export interface VerifyEvidenceInput {
@@ -103,9 +106,19 @@ function runChecklist(input: VerifyEvidenceInput): EvidenceVerdict {
     ...(policy.firmware
       ? checkFirmware({ quote, hash, reference: policy.firmware, log: untrustedEvidence.eventLog })
       : []),
-    ...checkFloor(untrustedEvidence.floor, { ak, expectedExtraData, quote }),
+    ...checkFloor(input, quote),
   ];
   return { ...concludeFrom(findings), replayedPcrs: log.replayedPcrs, quote };
+}
+
+/** What a record says counts only when the TPM said it now. */
+function checkFloor(
+  { ak, expectedExtraData, untrustedEvidence: { floor }, policy }: VerifyEvidenceInput,
+  quote: VerifiedQuote,
+): Finding[] {
+  const faults = checkFloorCertificate(floor, { ak, expectedExtraData, quote });
+  if (faults.length > 0 || policy.floor === undefined) return faults;
+  return checkFloorRecord(floor?.contents, policy.floor);
 }
 
 function bankOf({ bank, pcrs }: EvidencePolicy): HashAlgorithm {

@@ -49,8 +49,10 @@ export interface EccCurve {
   coordinateSize: number;
 }
 
+export const P256: EccCurve = { id: 0x0003, name: 'P-256', ecdhName: 'prime256v1', coordinateSize: 32 };
+
 const CURVES: readonly EccCurve[] = [
-  { id: 0x0003, name: 'P-256', ecdhName: 'prime256v1', coordinateSize: 32 },
+  P256,
   { id: 0x0004, name: 'P-384', ecdhName: 'secp384r1', coordinateSize: 48 },
   { id: 0x0005, name: 'P-521', ecdhName: 'secp521r1', coordinateSize: 66 },
 ];

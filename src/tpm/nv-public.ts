@@ -15,8 +15,19 @@ export interface NvPublic {
   raw: Uint8Array;
 }
 
-/** TPMA_NV_WRITTEN (section 13.4): the index holds data; it is part of the Name. */
-const NV_WRITTEN = 1 << 29;
+/** TPMA_NV (section 13.4), as far as we use it. What a TPM sets of itself is part of the Name, too. */
+export const NV_ATTRIBUTE = {
+  POLICYWRITE: 2 ** 3,
+  /** Set by the TPM until the next Startup(CLEAR) of an index with WRITE_STCLEAR. */
+  WRITELOCKED: 2 ** 11,
+  WRITE_STCLEAR: 2 ** 14,
+  OWNERREAD: 2 ** 17,
+  AUTHREAD: 2 ** 18,
+  NO_DA: 2 ** 25,
+  /** Set by the TPM: the index holds data. */
+  WRITTEN: 2 ** 29,
+} as const;
+
 /** TPM_HT_NV_INDEX (section 7.2). */
 const NV_HANDLE_TYPE = 0x01;
 const MAX_NV_PUBLIC_BYTES = 78;
@@ -43,7 +54,7 @@ export function encodeTpmsNvPublic(area: Omit<NvPublic, 'raw'>): Uint8Array {
 }
 
 export function isWritten({ attributes }: NvPublic): boolean {
-  return (attributes & NV_WRITTEN) !== 0;
+  return (attributes & NV_ATTRIBUTE.WRITTEN) !== 0;
 }
 
 function readNvPublic(reader: StructureReader, raw: Uint8Array): NvPublic {

@@ -1,17 +1,28 @@
-import { fromHex, toBase64, toHex } from '../../core/bytes.ts';
-import { CodedError } from '../../core/errors.ts';
+import { fromHex, toHex } from '../../core/bytes.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../core/strict-json.ts';
 import { hashByName } from '../../tpm/algorithms.ts';
 import { PCR_COUNT } from '../../tpm/pcr-selection.ts';
+import type { UntrustedFloor } from '../floor/floor-certification.ts';
+import { FLOOR_VERSIONS, type FloorVersions } from '../floor/floor-record.ts';
+import type { FloorReference } from '../floor/floor-rule.ts';
 import type { TpmCounters } from '../node.ts';
 import type { FirmwareReference, FirmwareValues } from '../policy/firmware-rule.ts';
 import type { ReferenceValue, Stage0Values } from '../policy/reference-values.ts';
 import type { SecureBootPolicy } from '../policy/secure-boot.ts';
-import type { UntrustedFloor } from '../quote/floor.ts';
 import { type PcrValues, parsePcrIndex, parsePcrValues } from '../quote/pcr-values.ts';
 import { isPurpose, type Purpose } from '../quote/purpose.ts';
 import type { BootSession } from '../quote/purpose-rule.ts';
 import type { EvidencePolicy } from '../verify.ts';
+import {
+  base64,
+  EvidenceFieldError,
+  hex,
+  metadataVersion,
+  object,
+  requireFields,
+  uint32,
+  uint64,
+} from './evidence-field-readers.ts';
 
 /** The fields of an evidence file, decoded; none of it is verified. */
 export interface EvidenceFields {
@@ -31,22 +42,11 @@ export interface EvidenceFields {
   floor?: UntrustedFloor;
 }
 
-export class EvidenceFieldError extends CodedError<'field-invalid'> {
-  constructor(field: string, expected: string) {
-    super('field-invalid', `"${field}": expected ${expected}`);
-  }
-}
-
 const REQUIRED = ['format', 'akPublic', 'attest', 'signature', 'expectedExtraData', 'pcrs', 'policy'];
 const OPTIONAL = ['eventLog', 'purpose', 'challenge', 'claims', 'session', 'previous', 'floor'];
 /** A nonce shorter than this proves no freshness (Q52); TPM2B_DATA holds no more than a SHA-512 digest. */
 const MIN_EXTRA_DATA_BYTES = 16;
 const MAX_EXTRA_DATA_BYTES = 64;
-/** No TPM structure is nearly this long. */
-const MAX_HEX_DIGITS = 16_384;
-const MAX_UINT32 = 0xffff_ffff;
-const MAX_UINT64 = (1n << 64n) - 1n;
-const DECIMAL = /^(?:0|[1-9][0-9]{0,19})$/;
 const SHA256_BYTES = 32;
 const SHA256_HEX = /^[0-9a-f]{64}$/;
 
@@ -83,7 +83,7 @@ function readExtraData(document: JsonObject): Uint8Array {
 function readPolicy(policy: JsonObject): EvidencePolicy {
   requireFields(policy, 'policy', {
     required: ['bank', 'pcrs', 'eventLog'],
-    optional: ['expected', 'stage0', 'unlogged', 'firmware', 'secureBoot'],
+    optional: ['expected', 'stage0', 'unlogged', 'firmware', 'secureBoot', 'floor'],
   });
   const { bank, eventLog, expected } = policy;
   if (typeof bank !== 'string') throw new EvidenceFieldError('policy.bank', 'the name of a bank');
@@ -98,6 +98,7 @@ function readPolicy(policy: JsonObject): EvidencePolicy {
     ...(policy.unlogged !== undefined && { unloggedPcrs: readPcrList(policy.unlogged, 'policy.unlogged') }),
     ...(policy.firmware !== undefined && { firmware: readFirmware(object(policy, 'firmware'), bank) }),
     ...(policy.secureBoot !== undefined && { secureBoot: readSecureBoot(object(policy, 'secureBoot')) }),
+    ...(policy.floor !== undefined && { floor: readFloorReference(object(policy, 'floor')) }),
   };
 }
 
@@ -126,6 +127,36 @@ function readSecureBoot(secureBoot: JsonObject): SecureBootPolicy {
   if (!Array.isArray(db) || db.length === 0 || !db.every(isDigest))
     throw new EvidenceFieldError('policy.secureBoot.db', '"any", or a list of SHA-256 in hex');
   return { db };
+}
+
+const CHANNEL_HASH = /^[0-9a-f]{32}$/;
+
+function readFloorReference(floor: JsonObject): FloorReference {
+  requireFields(floor, 'policy.floor', {
+    required: ['required', 'channelHash'],
+    optional: ['lowest', 'published'],
+  });
+  const { required, channelHash } = floor;
+  if (typeof required !== 'boolean') throw new EvidenceFieldError('policy.floor.required', 'true or false');
+  if (typeof channelHash !== 'string' || !CHANNEL_HASH.test(channelHash))
+    throw new EvidenceFieldError('policy.floor.channelHash', '16 bytes in hex');
+  return {
+    required,
+    channelHash,
+    ...(floor.lowest !== undefined && { lowest: readVersions(object(floor, 'lowest')) }),
+    ...(floor.published !== undefined && { published: readVersions(object(floor, 'published')) }),
+  };
+}
+
+function readVersions(versions: JsonObject): FloorVersions {
+  requireFields(versions, 'policy.floor', { required: FLOOR_VERSIONS });
+  const version = (role: keyof FloorVersions) => metadataVersion(versions, role);
+  return {
+    root: version('root'),
+    targets: version('targets'),
+    snapshot: version('snapshot'),
+    channel: version('channel'),
+  };
 }
 
 function readPcrList(value: JsonValue | undefined, field: string): number[] {
@@ -214,54 +245,4 @@ function readFloor(floor: JsonObject): UntrustedFloor {
     signature: hex(floor, 'signature'),
     contents: hex(floor, 'contents'),
   };
-}
-
-function requireFields(
-  from: JsonObject,
-  where: string,
-  { required, optional = [] }: { required: readonly string[]; optional?: readonly string[] },
-): void {
-  const missing = required.find((field) => from[field] === undefined);
-  if (missing !== undefined) throw new EvidenceFieldError(missing, `it to be there in ${where}`);
-  const unknown = Object.keys(from).find((field) => !required.includes(field) && !optional.includes(field));
-  if (unknown !== undefined) throw new EvidenceFieldError(unknown.slice(0, 40), `no such field in ${where}`);
-}
-
-function object(from: JsonObject, field: string): JsonObject {
-  const value = from[field];
-  if (!isJsonObject(value)) throw new EvidenceFieldError(field, 'an object');
-  return value;
-}
-
-function hex(from: JsonObject, field: string): Uint8Array {
-  const value = from[field];
-  if (typeof value !== 'string' || value.length > MAX_HEX_DIGITS)
-    throw new EvidenceFieldError(field, `lower-case hex, at most ${MAX_HEX_DIGITS} digits`);
-  return fromHex(value);
-}
-
-/** Logs have megabytes: one way there and one way back say without a pattern that the spelling is canonical. */
-function base64(from: JsonObject, field: string): Uint8Array {
-  const value = from[field];
-  const bytes = typeof value === 'string' ? Buffer.from(value, 'base64') : undefined;
-  if (bytes === undefined || toBase64(bytes) !== value)
-    throw new EvidenceFieldError(field, 'canonical base64 with padding');
-  return bytes;
-}
-
-function uint32(from: JsonObject, field: string): number {
-  const value = from[field];
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > MAX_UINT32)
-    throw new EvidenceFieldError(field, 'an unsigned 32-bit integer');
-  return value;
-}
-
-/** An integer, or its decimal digits in a string: writers whose numbers end at 2^53 can say all 64 bits. */
-function uint64(from: JsonObject, field: string): bigint {
-  const value = from[field];
-  const digits = typeof value === 'number' ? String(value) : value;
-  const number = typeof digits === 'string' && DECIMAL.test(digits) ? BigInt(digits) : undefined;
-  if (number === undefined || number > MAX_UINT64)
-    throw new EvidenceFieldError(field, 'an unsigned 64-bit integer');
-  return number;
 }

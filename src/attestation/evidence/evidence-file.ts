@@ -70,6 +70,7 @@ export function encodeEvidenceDocument(fields: EvidenceFields): string {
         firmware: { pcrs: policy.firmware.pcrs, accepted: policy.firmware.accepted },
       }),
       ...(policy.secureBoot && { secureBoot: policy.secureBoot }),
+      ...(policy.floor && { floor: policy.floor }),
     },
     ...(fields.eventLog && { eventLog: toBase64(fields.eventLog) }),
     ...(fields.purpose && { purpose: fields.purpose }),

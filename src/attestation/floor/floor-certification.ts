@@ -5,14 +5,12 @@ import { type NvAttest, parseTpmsAttest } from '../../tpm/attest.ts';
 import { computeName } from '../../tpm/name.ts';
 import { isWritten, type NvPublic, parseTpm2bNvPublic, parseTpmsNvPublic } from '../../tpm/nv-public.ts';
 import type { AttestationKey } from '../keys/attestation-key.ts';
+import type { VerifiedQuote } from '../quote/quote.ts';
+import { verifyAttestSignature } from '../quote/quote-signature.ts';
 import { type Finding, Refusal } from '../reasons.ts';
-import type { VerifiedQuote } from './quote.ts';
-import { verifyAttestSignature } from './quote-signature.ts';
 
-/** The floor record, certified by TPM2_NV_Certify (Part 3, section 31.16). */
-export interface UntrustedFloor {
-  /** TPMS_NV_PUBLIC, bare or as TPM2B. */
-  nvPublic: Uint8Array;
+/** The floor record as a node sends it, certified by TPM2_NV_Certify (Part 3, section 31.16). */
+export interface UntrustedFloorCertificate {
   /** TPMS_ATTEST of type NV. */
   attest: Uint8Array;
   /** TPMT_SIGNATURE */
@@ -21,11 +19,16 @@ export interface UntrustedFloor {
   contents: Uint8Array;
 }
 
+export interface UntrustedFloor extends UntrustedFloorCertificate {
+  /** TPMS_NV_PUBLIC, bare or as TPM2B: of the index whose Name must have been certified. */
+  nvPublic: Uint8Array;
+}
+
 /**
  * P7: the record counts only when the same AK certified it for the same challenge in the same power cycle,
  * and the index was written: an unwritten index cannot be certified, and its Name says so.
  */
-export function checkFloor(
+export function checkFloorCertificate(
   untrusted: UntrustedFloor | undefined,
   context: { ak: AttestationKey; expectedExtraData: Uint8Array; quote: VerifiedQuote },
 ): Finding[] {
