@@ -5,6 +5,7 @@ import { viewEventLog } from '../src/attestation/event-log/event-log-view.ts';
 import { verifyEvidenceDocument } from '../src/attestation/evidence/evidence-file.ts';
 import { verifyEvidence } from '../src/attestation/verify.ts';
 import { asciiBytes, concatBytes, EMPTY, fromBase64, fromHex, sha256, toBase64 } from '../src/core/bytes.ts';
+import type { VirtualNode } from '../src/fleet-sim/virtual-node.ts';
 import { verifyRepository } from '../src/signing/tuf/verify-repository.ts';
 import { parseSignatureLists } from '../src/tpm/efi-signature-list.ts';
 import { parseEventLog } from '../src/tpm/event-log.ts';
@@ -21,7 +22,6 @@ import {
 } from './attestation/evidence-fixture.ts';
 import { createSoftwareAk } from './attestation/software-ak.ts';
 import { PublishedServer, reasonsOf } from './boot-server/api/published-server.ts';
-import type { VirtualNode } from './boot-server/api/virtual-node.ts';
 import { NOW_MS, signersOf, TestRepository } from './signing/tuf/tuf-fixture.ts';
 
 // What broke systems like this one, by the name under which it became known. Each test would fail if the same

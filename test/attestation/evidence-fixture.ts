@@ -7,14 +7,14 @@ import {
   verifyEvidence,
 } from '../../src/attestation/verify.ts';
 import { asciiBytes } from '../../src/core/bytes.ts';
+import { POLICY_PCRS, pcrsOf } from '../../src/fleet-sim/firmware/replayed-pcrs.ts';
 import type { HashAlgorithm } from '../../src/tpm/algorithms.ts';
 import type { QuoteAttest } from '../../src/tpm/attest.ts';
-import { parseEventLog } from '../../src/tpm/event-log.ts';
-import { replayBank, startValue } from '../../src/tpm/event-log-replay.ts';
 import { bootEvents, writeLog } from './event-log/event-log-writer.ts';
 import { buildQuote, createSoftwareAk, SHA256, type SoftwareAk } from './software-ak.ts';
 
-export const POLICY_PCRS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14];
+export { POLICY_PCRS, pcrsOf };
+
 export const CHALLENGE = asciiBytes('header.payload.signature');
 export const CLAIMS = asciiBytes('{"purpose":"boot"}');
 export const EXTRA_DATA = computeExtraData({ challenge: CHALLENGE, claims: CLAIMS });
@@ -28,17 +28,6 @@ export const POLICY: EvidencePolicy = {
   eventLog: 'required',
   referenceValues: [],
 };
-
-/** The values that a machine which wrote this log would quote. */
-export function pcrsOf(
-  log: Uint8Array,
-  options: { hash?: HashAlgorithm; pcrs?: readonly number[] } = {},
-): Map<number, Uint8Array> {
-  const { hash = SHA256, pcrs = POLICY_PCRS } = options;
-  const parsed = parseEventLog(log);
-  const replayed = replayBank(parsed, hash) ?? new Map<number, Uint8Array>();
-  return new Map(pcrs.map((pcr) => [pcr, replayed.get(pcr) ?? startValue({ pcr, hash })]));
-}
 
 export function sealEvidence(input: {
   ak?: SoftwareAk;

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createHttpsClient } from '../boot-server/api/https-client.ts';
+import { createHttpsClient } from '../../src/fleet-sim/wire/https-client.ts';
 
 // A process of its own, so that nothing but the server can be slow: asks /healthz again and again on one
 // connection and sends home how long each answer took, in milliseconds.

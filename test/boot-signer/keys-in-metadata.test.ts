@@ -34,6 +34,11 @@ it('a root with sensible keys is signed', () => {
   expect(judgeRoot(() => {})).toMatchObject({ version: 1 });
 });
 
+it('a root with a key in PEM, whose lines the canonical form has as they are, is signed', () => {
+  const pem = tufKeyOf(createPrivateKeyFor('ecdsa-sha2-nistp256'));
+  expect(judgeRoot((roles) => roles.root.keys.push(pem))).toMatchObject({ version: 1 });
+});
+
 it.each<[string, Parameters<typeof judgeRoot>[0]]>([
   ['a threshold of 0', (roles) => Object.assign(roles.root, { threshold: 0 })],
   ['a threshold that cannot be met', (roles) => Object.assign(roles.root, { threshold: 3 })],

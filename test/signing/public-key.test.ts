@@ -58,6 +58,7 @@ describe('a threshold of signatures', () => {
   const { key, keyId } = testSigner('one');
   const rule = { keyIds: [keyId], threshold: 1 };
   const envelopeOf = (message: Uint8Array, signature: string) => ({
+    bytes: new Uint8Array(),
     role: 'test',
     version: 1,
     expiresMs: 0,

@@ -5,11 +5,11 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { isProblemCode } from '../../../src/boot-server/problems.ts';
 import { sha256, toBase64, toHex } from '../../../src/core/bytes.ts';
+import type { VirtualNode } from '../../../src/fleet-sim/virtual-node.ts';
+import type { Answer, HttpsCall, HttpsClient } from '../../../src/fleet-sim/wire/https-client.ts';
 import { type BadBody, brokenDocuments, looseBase64, wrongTypes } from './bad-json.ts';
-import type { Answer, HttpsCall, HttpsClient } from './https-client.ts';
 import { PublishedServer } from './published-server.ts';
 import { recordRoutes } from './recorded-routes.ts';
-import type { VirtualNode } from './virtual-node.ts';
 
 let world: PublishedServer;
 let routes: ReadonlySet<string>;

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { sha256, toHex } from '../../../src/core/bytes.ts';
+import { logOfKernel } from '../../../src/fleet-sim/firmware/stage0-log.ts';
+import { createIdentity, type VirtualNode } from '../../../src/fleet-sim/virtual-node.ts';
 import { createSoftwareAk } from '../../attestation/software-ak.ts';
 import { PublishedServer, reasonsOf } from './published-server.ts';
-import { logOfKernel } from './stage0-log.ts';
-import { createIdentity, type VirtualNode } from './virtual-node.ts';
 
 let world: PublishedServer;
 let node: VirtualNode;

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { sha256, toHex } from '../../../src/core/bytes.ts';
+import type { VirtualNode } from '../../../src/fleet-sim/virtual-node.ts';
 import { stage0Target } from '../../../src/signing/names.ts';
 import { policyDocument, WITHOUT_STAGE0 } from './policy-documents.ts';
 import { PublishedServer, reasonsOf } from './published-server.ts';
-import type { VirtualNode } from './virtual-node.ts';
 
 let world: PublishedServer;
 let node: VirtualNode;

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { toBase64 } from '../../../src/core/bytes.ts';
+import type { VirtualNode } from '../../../src/fleet-sim/virtual-node.ts';
 import { createSoftwareAk } from '../../attestation/software-ak.ts';
 import { PublishedServer, reasonsOf } from './published-server.ts';
-import type { VirtualNode } from './virtual-node.ts';
 
 let world: PublishedServer;
 

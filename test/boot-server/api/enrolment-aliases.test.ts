@@ -1,9 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { toBase64 } from '../../../src/core/bytes.ts';
+import {
+  createSoftwareEk,
+  type SoftwareEk,
+  type TemplateName,
+} from '../../../src/fleet-sim/chip/software-ek.ts';
+import { toPresented, type VirtualNode } from '../../../src/fleet-sim/virtual-node.ts';
 import { createSoftwareAk } from '../../attestation/software-ak.ts';
 import { PublishedServer } from './published-server.ts';
-import { createSoftwareEk, type SoftwareEk, type TemplateName } from './software-ek.ts';
-import { toPresented, type VirtualNode } from './virtual-node.ts';
 
 let world: PublishedServer;
 

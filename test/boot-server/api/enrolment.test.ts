@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fromBase64, toBase64 } from '../../../src/core/bytes.ts';
+import { createIdentity, type VirtualNode } from '../../../src/fleet-sim/virtual-node.ts';
 import { openDatabase } from '../../../src/storage/database.ts';
 import { createSqlAttestationStore } from '../../../src/storage/sql-attestation-store.ts';
 import { makeCredential } from '../../../src/tpm/credential.ts';
 import { createSoftwareAk } from '../../attestation/software-ak.ts';
 import { PublishedServer, reasonsOf } from './published-server.ts';
-import { createIdentity, type VirtualNode } from './virtual-node.ts';
 
 let world: PublishedServer;
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { sha256, toHex } from '../../../src/core/bytes.ts';
+import { createIdentity, spkiOf, type VirtualNode } from '../../../src/fleet-sim/virtual-node.ts';
 import { requestHttp2 } from './http2-client.ts';
 import { PublishedServer } from './published-server.ts';
-import { createIdentity, spkiOf, type VirtualNode } from './virtual-node.ts';
 
 let world: PublishedServer;
 let node: VirtualNode;

@@ -1,6 +1,6 @@
 import { connect, constants, type OutgoingHttpHeaders } from 'node:http2';
 import { buffer } from 'node:stream/consumers';
-import type { ClientIdentity } from './https-client.ts';
+import type { ClientIdentity } from '../../../src/fleet-sim/wire/https-client.ts';
 
 /** One GET over a session of its own. */
 export async function requestHttp2(

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { logOfStage0 } from '../../../src/fleet-sim/firmware/stage0-log.ts';
+import type { VirtualNode } from '../../../src/fleet-sim/virtual-node.ts';
 import { beforeNextTransaction } from './before-transaction.ts';
 import { policyDocument, WITHOUT_STAGE0 } from './policy-documents.ts';
 import { PublishedServer, reasonsOf } from './published-server.ts';
-import { logOfStage0 } from './stage0-log.ts';
-import type { VirtualNode } from './virtual-node.ts';
 
 let world: PublishedServer;
 let node: VirtualNode;

@@ -10,11 +10,11 @@ import {
 } from '../../../lab/boot-server-process.ts';
 import { createCleanup } from '../../../lab/cleanup.ts';
 import { sha256, toHex } from '../../../src/core/bytes.ts';
-import { type Answer, createHttpsClient } from './https-client.ts';
+import { createSoftwareEk } from '../../../src/fleet-sim/chip/software-ek.ts';
+import { logOfStage0 } from '../../../src/fleet-sim/firmware/stage0-log.ts';
+import { VirtualNode } from '../../../src/fleet-sim/virtual-node.ts';
+import { type Answer, createHttpsClient } from '../../../src/fleet-sim/wire/https-client.ts';
 import { PublishedServer } from './published-server.ts';
-import { createSoftwareEk } from './software-ek.ts';
-import { logOfStage0 } from './stage0-log.ts';
-import { VirtualNode } from './virtual-node.ts';
 
 // The server in a process of its own, ended by SIGKILL in the middle of things. Where the middle of a
 // transaction is meant, this process holds the database's write lock meanwhile.

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { sha256, toHex } from '../../../src/core/bytes.ts';
+import type { VirtualNode } from '../../../src/fleet-sim/virtual-node.ts';
 import { beforeNextTransaction } from './before-transaction.ts';
 import { PublishedServer, reasonsOf } from './published-server.ts';
-import type { VirtualNode } from './virtual-node.ts';
 
 let world: PublishedServer;
 let node: VirtualNode;

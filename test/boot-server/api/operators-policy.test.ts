@@ -2,9 +2,9 @@ import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { logOfStage0 } from '../../../src/fleet-sim/firmware/stage0-log.ts';
+import type { VirtualNode } from '../../../src/fleet-sim/virtual-node.ts';
 import { PublishedServer, reasonsOf } from './published-server.ts';
-import { logOfStage0 } from './stage0-log.ts';
-import type { VirtualNode } from './virtual-node.ts';
 
 // A day of an operator, command by command, with the real program. A test needs the ones before it.
 

@@ -2,7 +2,7 @@ import { unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { sha256, toHex } from '../../../src/core/bytes.ts';
-import type { Answer } from './https-client.ts';
+import type { Answer } from '../../../src/fleet-sim/wire/https-client.ts';
 import { PublishedServer } from './published-server.ts';
 
 let world: PublishedServer;

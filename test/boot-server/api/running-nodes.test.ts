@@ -5,12 +5,12 @@ import { builtInPolicy } from '../../../src/attestation/policy/policy.ts';
 import { createPolicyService } from '../../../src/boot-server/services/policies.ts';
 import { suspectSilentNodes } from '../../../src/boot-server/services/silent-nodes.ts';
 import { sha256, toHex } from '../../../src/core/bytes.ts';
+import type { VirtualNode } from '../../../src/fleet-sim/virtual-node.ts';
 import { openDatabase } from '../../../src/storage/database.ts';
 import { createSqlPolicyStore } from '../../../src/storage/sql-policies.ts';
 import { createSqlRunningNodeStore } from '../../../src/storage/sql-running-nodes.ts';
 import { policyDocument } from './policy-documents.ts';
 import { PublishedServer, reasonsOf } from './published-server.ts';
-import type { VirtualNode } from './virtual-node.ts';
 
 let world: PublishedServer;
 let node: VirtualNode;

@@ -3,10 +3,10 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sha256, toHex } from '../../../src/core/bytes.ts';
+import { createSoftwareEk } from '../../../src/fleet-sim/chip/software-ek.ts';
+import type { VirtualNode } from '../../../src/fleet-sim/virtual-node.ts';
 import { type Authority, createAuthority } from '../../attestation/endorsement/certificate-maker.ts';
 import { PublishedServer, reasonsOf } from './published-server.ts';
-import { createSoftwareEk } from './software-ek.ts';
-import type { VirtualNode } from './virtual-node.ts';
 
 const PROGRAM = join(import.meta.dirname, '../../../bin/boot-admin.mjs');
 

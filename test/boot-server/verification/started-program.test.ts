@@ -6,11 +6,11 @@ import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { findFreePort, startBootServerProcess } from '../../../lab/boot-server-process.ts';
 import { createCleanup } from '../../../lab/cleanup.ts';
+import { createSoftwareEk } from '../../../src/fleet-sim/chip/software-ek.ts';
+import { logOfStage0 } from '../../../src/fleet-sim/firmware/stage0-log.ts';
+import { VirtualNode } from '../../../src/fleet-sim/virtual-node.ts';
 import { temporaryFolder } from '../../temporary-folder.ts';
 import { PublishedServer } from '../api/published-server.ts';
-import { createSoftwareEk } from '../api/software-ek.ts';
-import { logOfStage0 } from '../api/stage0-log.ts';
-import { VirtualNode } from '../api/virtual-node.ts';
 
 // A thread is a program of its own with a path of its own: in a checkout TypeScript, in the package that npm
 // installs JavaScript. Both are started here as an operator starts them.

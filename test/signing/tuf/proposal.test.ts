@@ -1,12 +1,14 @@
+import { canonicalize } from '@tufjs/canonical-json';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { asciiBytes, toHex } from '../../../src/core/bytes.ts';
+import { asciiBytes, sha256, toHex } from '../../../src/core/bytes.ts';
+import { stage0Target } from '../../../src/signing/names.ts';
 import { createKeyRoleSigner } from '../../../src/signing/role-signer.ts';
 import type { Signer } from '../../../src/signing/signer.ts';
 import { describeProposal } from '../../../src/signing/tuf/describe-proposal.ts';
+import { createDraft } from '../../../src/signing/tuf/draft.ts';
 import { addKey, removeKey, replaceKey, setThreshold } from '../../../src/signing/tuf/edit-trust.ts';
 import { finishProposal } from '../../../src/signing/tuf/finish-proposal.ts';
 import {
-  authoritiesInBase,
   authoritiesOf,
   encodeProposal,
   mergeProposals,
@@ -15,8 +17,10 @@ import {
   parseProposal,
   signProposal,
 } from '../../../src/signing/tuf/proposal.ts';
+import { verifyBase } from '../../../src/signing/tuf/proposal-base.ts';
 import {
   proposeRelease,
+  proposeStage0,
   proposeTrust,
   proposeWithdrawal,
   type Trust,
@@ -29,6 +33,7 @@ import {
   listingOf,
   MANIFEST,
   SIGNERS,
+  STAGE0,
   TestRepository,
   testSigner,
 } from './tuf-fixture.ts';
@@ -90,12 +95,12 @@ const targetsOfStage0 = () =>
 const proposeRelease2 = () => proposeRelease(current, RELEASE_2, EXPIRY.offlineMs);
 
 describe('a proposal', () => {
-  it('is read back as it was written, and tells who may sign without the repository', async () => {
+  it('is read back as it was written, and tells who may sign to whoever has a root', async () => {
     await twoForDemo();
     const proposal = await sign(proposeRelease2(), ALICE);
     const read = parseProposal(encodeProposal(proposal));
-    expect(read).toEqual(proposal);
-    expect(missingIn(read, authoritiesInBase(read))).toEqual([
+    expect(encodeProposal(read)).toEqual(encodeProposal(proposal));
+    expect(missingIn(read, authoritiesOf(read, verifyBase(read, repository.trustedRoot)))).toEqual([
       { role: 'channel-demo', version: 4, count: 1, keyIds: [BOB.keyId] },
     ]);
   });
@@ -133,18 +138,20 @@ describe('a proposal', () => {
 
   it('says what whoever signs it says', async () => {
     const proposal = proposeRelease2();
-    expect(describeProposal(proposal).join('\n')).toMatch(
-      /^channel-demo version 3, good until .*\n {2}lists channels\/demo\/2\.json "demo release 2", SHA-256 [0-9a-f]{64}$/,
+    expect(describeProposal(proposal, current).join('\n')).toMatch(
+      /^channel-demo version 3, good until .*\n {2}lists channels\/demo\/2\.json "demo release 2", SHA-256 [0-9a-f]{64}, \d+ bytes, version 2, architecture x86-64$/,
     );
     const withdrawal = proposeWithdrawal(
       current,
       { role: 'channel-demo', target: 'channels/demo/1.json' },
       EXPIRY.offlineMs,
     );
-    expect(describeProposal(withdrawal)[1]).toBe('  withdraws channels/demo/1.json "demo release 1"');
+    expect(describeProposal(withdrawal, current)[1]).toBe(
+      '  withdraws channels/demo/1.json "demo release 1"',
+    );
     const [root] = SIGNERS.root as [Signer];
     const rotated = replaceKey(trustOf(current), root.keyId, ALICE.key);
-    expect(describeProposal(proposeTrust(current, rotated, EXPIRY.offlineMs))[1]).toBe(
+    expect(describeProposal(proposeTrust(current, rotated, EXPIRY.offlineMs), current)[1]).toBe(
       `  root: 1 of 1 keys (was 1 of 1), adds ${ALICE.keyId}, removes ${root.keyId}`,
     );
   });
@@ -156,9 +163,38 @@ describe('a proposal', () => {
     targets[stage0.target].custom.pcr11 = '00'.repeat(32);
     const changed = { ...draft, signed: { ...draft.signed, targets } };
     const proposal = proposeWithdrawal(current, stage0, EXPIRY.offlineMs);
-    expect(describeProposal({ ...proposal, drafts: [changed] })).toContain(
+    expect(describeProposal({ ...proposal, drafts: [changed] }, current)).toContain(
       `  CHANGES ${stage0.target}, which is listed already`,
     );
+    expect(describeProposal({ ...proposal, drafts: [changed] }, current).join('\n')).toMatch(
+      /\n {4}from, .*pcr11 (?:bb){32}\n {4}to, .*pcr11 (?:00){32}$/,
+    );
+  });
+
+  it('shows what a new build measures, and for what it is', () => {
+    const build = { ...STAGE0, build: 8, target: stage0Target('x86-64', 8) };
+    expect(describeProposal(proposeStage0(current, build, EXPIRY.offlineMs), current)[1]).toBe(
+      `  lists stage0/x86-64-8.efi, SHA-256 ${STAGE0.sha256}, ${STAGE0.length} bytes, build 8, ` +
+        `architecture x86-64, authenticodeSha256 ${'aa'.repeat(32)}, pcr11 ${'bb'.repeat(32)}`,
+    );
+  });
+
+  it('shows a key of a kind that is not known here, and members that are passed over', () => {
+    const proposal = proposeTrust(
+      current,
+      replaceKey(trustOf(current), SIGNERS.root[0]?.keyId ?? '', ALICE.key),
+      EXPIRY.offlineMs,
+    );
+    const [draft] = proposal.drafts as [Proposal['drafts'][0]];
+    const signed = JSON.parse(JSON.stringify(draft.signed)) as Flippable;
+    const key = { keytype: 'later', scheme: 'later', keyval: { public: 'aa' } };
+    const keyId = toHex(sha256(asciiBytes(canonicalize(key))));
+    signed.keys[keyId] = key;
+    signed.roles.root.keyids.push(keyId);
+    signed['x-more'] = { allow: 'all' };
+    const shown = describeProposal({ drafts: [createDraft('root', signed)] }, current).join('\n');
+    expect(shown).toContain(`adds ${keyId}`);
+    expect(shown).toContain('SAYS MORE: x-more {"allow":"all"}');
   });
 
   it('warns when it changes what is listed already', () => {
@@ -167,7 +203,9 @@ describe('a proposal', () => {
     const signed = JSON.parse(JSON.stringify(draft.signed)) as Flippable;
     signed.targets['channels/demo/1.json'].hashes.sha256 = '00'.repeat(32);
     const changed = { ...proposal, drafts: [{ ...draft, signed }] };
-    expect(describeProposal(changed)).toContain('  CHANGES channels/demo/1.json, which is listed already');
+    expect(describeProposal(changed, current)).toContain(
+      '  CHANGES channels/demo/1.json, which is listed already',
+    );
   });
 });
 
@@ -226,6 +264,13 @@ describe('a file that is no proposal', () => {
     ['no files', (file) => Object.assign(file, { files: [] })],
     ['files that are no list', (file) => Object.assign(file, { files: {} })],
     ['no base', (file) => delete file.base],
+    ['a base of another kind', (file) => Object.assign(file, { base: [] })],
+    [
+      'a base with a name that leads elsewhere',
+      (file) => Object.assign(file.base, { '../1.root.json': '{}' }),
+    ],
+    ['a base that is no text', (file) => Object.assign(file.base, { 'timestamp.json': {} })],
+    ['a base that drives a terminal', (file) => Object.assign(file.base, { 'timestamp.json': '\u001b[2J' })],
     ['one role twice', (file) => file.files.push(file.files[0])],
     [
       'a channel that delegates',

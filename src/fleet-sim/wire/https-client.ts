@@ -2,7 +2,7 @@ import type { KeyObject, X509Certificate } from 'node:crypto';
 import { Agent, type RequestOptions, request } from 'node:https';
 import { buffer } from 'node:stream/consumers';
 import type { TLSSocket } from 'node:tls';
-import { sha256, toHex } from '../../../src/core/bytes.ts';
+import { sha256, toHex } from '../../core/bytes.ts';
 
 export interface Answer {
   status: number;

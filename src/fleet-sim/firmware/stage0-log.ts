@@ -1,10 +1,10 @@
-import { asciiBytes, sha256 } from '../../../src/core/bytes.ts';
-import { authenticodeSha256 } from '../../../src/signing/efi/authenticode.ts';
-import { measureUki } from '../../../src/signing/efi/uki-measurement.ts';
-import { ALG } from '../../../src/tpm/algorithms.ts';
-import { EVENT_TYPE } from '../../../src/tpm/event-types.ts';
-import { bootEvents, type WrittenEvent, writeLog } from '../../attestation/event-log/event-log-writer.ts';
-import { secureBootEvents } from '../../attestation/policy/secure-boot-events.ts';
+import { asciiBytes, sha256 } from '../../core/bytes.ts';
+import { authenticodeSha256 } from '../../signing/efi/authenticode.ts';
+import { measureUki } from '../../signing/efi/uki-measurement.ts';
+import { ALG } from '../../tpm/algorithms.ts';
+import { EVENT_TYPE } from '../../tpm/event-types.ts';
+import { bootEvents, type WrittenEvent, writeLog } from './event-log-writer.ts';
+import { secureBootEvents } from './secure-boot-events.ts';
 
 const EV_IPL = 0x0d;
 

@@ -1,17 +1,22 @@
 import 'reflect-metadata';
 import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, webcrypto } from 'node:crypto';
 import { X509CertificateGenerator } from '@peculiar/x509';
-import { ekFingerprint } from '../../../src/attestation/endorsement/ek-certificate.ts';
-import { computeExtraData } from '../../../src/attestation/evidence/extra-data.ts';
-import { asciiBytes, EMPTY, fromBase64, fromHex, sha256, toBase64, toHex } from '../../../src/core/bytes.ts';
-import type { QuoteAttest } from '../../../src/tpm/attest.ts';
-import { computeName } from '../../../src/tpm/name.ts';
-import { parseTpmtPublic } from '../../../src/tpm/public-area.ts';
-import { sized } from '../../../src/tpm/writer.ts';
-import { pcrsOf } from '../../attestation/evidence-fixture.ts';
-import { buildQuote, CLOCK_INFO, createSoftwareAk, type SoftwareAk } from '../../attestation/software-ak.ts';
-import { type Answer, type ClientIdentity, createHttpsClient, type HttpsClient } from './https-client.ts';
-import type { SoftwareEk } from './software-ek.ts';
+import { ekFingerprint } from '../attestation/endorsement/ek-certificate.ts';
+import { computeExtraData } from '../attestation/evidence/extra-data.ts';
+import { asciiBytes, EMPTY, fromBase64, fromHex, sha256, toBase64, toHex } from '../core/bytes.ts';
+import type { QuoteAttest } from '../tpm/attest.ts';
+import { computeName } from '../tpm/name.ts';
+import { parseTpmtPublic } from '../tpm/public-area.ts';
+import { sized } from '../tpm/writer.ts';
+import { buildQuote, CLOCK_INFO, createSoftwareAk, type SoftwareAk } from './chip/software-ak.ts';
+import type { SoftwareEk } from './chip/software-ek.ts';
+import { pcrsOf } from './firmware/replayed-pcrs.ts';
+import {
+  type Answer,
+  type ClientIdentity,
+  createHttpsClient,
+  type HttpsClient,
+} from './wire/https-client.ts';
 
 /** What one test changes of what a node sends; everything else stays right. */
 export interface EvidenceChanges {

@@ -9,28 +9,16 @@ import {
   privateDecrypt,
   webcrypto,
 } from 'node:crypto';
-import {
-  asciiBytes,
-  bytesEqual,
-  concatBytes,
-  EMPTY,
-  fromBase64Url,
-  fromHex,
-} from '../../../src/core/bytes.ts';
-import { ALG, curveById, type EccCurve, type HashAlgorithm } from '../../../src/tpm/algorithms.ts';
-import { kdfa, kdfe } from '../../../src/tpm/kdf.ts';
-import { attributesOf } from '../../../src/tpm/object-attributes.ts';
-import { encodeTpmtPublic, parseTpmtPublic, type TpmPublic } from '../../../src/tpm/public-area.ts';
-import { parseWhole } from '../../../src/tpm/reader.ts';
-import { sized } from '../../../src/tpm/writer.ts';
-import {
-  type Authority,
-  type CertificateOptions,
-  issueEk,
-  KeyUsageFlags,
-} from '../../attestation/endorsement/certificate-maker.ts';
-import { hashOf } from '../../attestation/software-ak.ts';
+import { asciiBytes, bytesEqual, concatBytes, EMPTY, fromBase64Url, fromHex } from '../../core/bytes.ts';
+import { ALG, curveById, type EccCurve, type HashAlgorithm } from '../../tpm/algorithms.ts';
+import { kdfa, kdfe } from '../../tpm/kdf.ts';
+import { attributesOf } from '../../tpm/object-attributes.ts';
+import { encodeTpmtPublic, parseTpmtPublic, type TpmPublic } from '../../tpm/public-area.ts';
+import { parseWhole } from '../../tpm/reader.ts';
+import { sized } from '../../tpm/writer.ts';
+import { type Authority, type CertificateOptions, issueEk, KeyUsageFlags } from './manufacturer.ts';
 import { createQuickRsaKey } from './quick-rsa.ts';
+import { hashOf } from './software-ak.ts';
 
 /** The endorsement side of a TPM in software: the key that its manufacturer certified. */
 export interface SoftwareEk {
