@@ -3,6 +3,7 @@ import { messageOf } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/strict-json.ts';
 import { STAGE0_ROLE } from '../../signing/names.ts';
 import type { RoleKeyring } from '../../signing/tuf/compose.ts';
+import { unsignedFile } from '../../signing/tuf/draft.ts';
 import type { UntrustedEnvelope } from '../../signing/tuf/envelope.ts';
 import { requireSensible } from '../../signing/tuf/keyrings.ts';
 import { parseReleases, parseStage0Builds } from '../../signing/tuf/listings.ts';
@@ -47,7 +48,7 @@ interface RoleRules extends Partial<Pick<Judged, 'remember' | 'verifyFiles'>> {
 /** The file as it will be, before anyone has signed it. */
 function wrap(text: string): Uint8Array {
   if (!/^[\n\x20-\x7e]*$/.test(text)) refuse('metadata-refused', 'the text is not printable ASCII');
-  return asciiBytes(`{"signatures":[],"signed":${text}}`);
+  return unsignedFile(asciiBytes(text));
 }
 
 function readRole(

@@ -61,6 +61,15 @@ export function encodeDraft({ role, signed, signatures }: Draft): Uint8Array {
   return encode(role, { signed, signatures: [...signatures].map(([keyid, sig]) => ({ keyid, sig })) });
 }
 
+/**
+ * What is signed as a file that nobody has signed: read this, and nothing has been read that is not signed.
+ * The canonical form has line ends as they are; only keys in PEM have any.
+ */
+export function unsignedFile(canonical: Uint8Array): Uint8Array {
+  const text = Buffer.from(canonical).toString('latin1').replaceAll('\n', '\\n');
+  return asciiBytes(`{"signatures":[],"signed":${text}}`);
+}
+
 export function typeOf(role: string): MetadataType {
   return role === 'root' || role === 'timestamp' || role === 'snapshot' ? role : 'targets';
 }
