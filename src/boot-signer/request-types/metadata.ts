@@ -2,14 +2,12 @@ import { asciiBytes, bytesEqual, sha256, toHex } from '../../core/bytes.ts';
 import { messageOf } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/strict-json.ts';
 import { STAGE0_ROLE } from '../../signing/names.ts';
-import type { RoleKeyring } from '../../signing/tuf/compose.ts';
 import { unsignedFile } from '../../signing/tuf/draft.ts';
 import type { UntrustedEnvelope } from '../../signing/tuf/envelope.ts';
-import { requireSensible } from '../../signing/tuf/keyrings.ts';
+import { delegatedKeyrings, requireSensible, topLevelKeyrings } from '../../signing/tuf/keyrings.ts';
 import { parseReleases, parseStage0Builds } from '../../signing/tuf/listings.ts';
 import { parseSnapshot, parseTimestamp } from '../../signing/tuf/meta-files.ts';
-import type { RoleKeys, RoleRule } from '../../signing/tuf/role-keys.ts';
-import { parseRoot, type RootMetadata, TOP_LEVEL_ROLES } from '../../signing/tuf/root.ts';
+import { parseRoot, type RootMetadata } from '../../signing/tuf/root.ts';
 import { parseDelegated, parseTargets, type TargetsMetadata } from '../../signing/tuf/targets.ts';
 import { refuse } from '../errors.ts';
 import { verifyReleaseFiles, verifyStage0Files } from './artifacts.ts';
@@ -96,22 +94,13 @@ function readFile(
 
 /** Thresholds that can be met, each key once, no key in two roles that must not fall together. */
 function withSensibleKeys(root: RootMetadata) {
-  requireSensible(new Map(TOP_LEVEL_ROLES.map((role) => [role, ringOf(root.rules[role], root.keys)])));
+  requireSensible(topLevelKeyrings(root));
   return { envelope: root, rules: {} };
 }
 
 function withSensibleDelegations(targets: TargetsMetadata) {
-  requireSensible(new Map(targets.delegations.map(({ role, rule }) => [role, ringOf(rule, targets.keys)])));
+  requireSensible(delegatedKeyrings(targets));
   return { envelope: targets, rules: {} };
-}
-
-function ringOf({ keyIds, threshold }: RoleRule, keys: RoleKeys): RoleKeyring {
-  return {
-    threshold,
-    keys: keyIds.map(
-      (keyId) => keys.get(keyId) ?? refuse('metadata-refused', `key ${keyId} is of no known kind`),
-    ),
-  };
 }
 
 function readDelegated(role: string, bytes: Uint8Array, input: JudgeInput) {

@@ -3,7 +3,8 @@ import { isVerifiedByAgents, keyIdOf, keyMaterialOf, type TufKey } from '../publ
 import type { RoleKeyring } from './compose.ts';
 import { TufError } from './errors.ts';
 import type { RoleKeys, RoleRule } from './role-keys.ts';
-import { TOP_LEVEL_ROLES, type TopLevelRole } from './root.ts';
+import { type RootMetadata, TOP_LEVEL_ROLES, type TopLevelRole } from './root.ts';
+import type { TargetsMetadata } from './targets.ts';
 import type { TrustedMetadata } from './verify-metadata.ts';
 
 /** Who may sign what, and how many of them must: by role name, top-level and delegated ones. */
@@ -19,10 +20,17 @@ const SHARED: readonly ReadonlySet<string>[] = [
 
 /** @throws {TufError} `tuf-keys-refused` when a key is of a kind that only a newer boot-sign knows */
 export function keyringsOf({ root, targets }: TrustedMetadata): Keyrings {
-  const rings = new Map<string, RoleKeyring>();
-  for (const role of TOP_LEVEL_ROLES) rings.set(role, ringOf(role, root.rules[role], root.keys));
-  for (const { role, rule } of targets.delegations) rings.set(role, ringOf(role, rule, targets.keys));
-  return rings;
+  return new Map([...topLevelKeyrings(root), ...delegatedKeyrings(targets)]);
+}
+
+/** @throws {TufError} as {@link keyringsOf} */
+export function topLevelKeyrings({ rules, keys }: RootMetadata): Keyrings {
+  return new Map(TOP_LEVEL_ROLES.map((role) => [role, ringOf(role, rules[role], keys)]));
+}
+
+/** @throws {TufError} as {@link keyringsOf} */
+export function delegatedKeyrings({ delegations, keys }: TargetsMetadata): Keyrings {
+  return new Map(delegations.map(({ role, rule }) => [role, ringOf(role, rule, keys)]));
 }
 
 export function topLevelOf(keyrings: Keyrings): Readonly<Record<TopLevelRole, RoleKeyring>> {
