@@ -9,6 +9,7 @@ import { parseReleases, parseStage0Builds } from '../signing/tuf/listings.ts';
 import type { TrustedMetadata } from '../signing/tuf/verify-metadata.ts';
 import type { Config } from './config.ts';
 import { rememberListing } from './request-types/listing-rules.ts';
+import { rememberTimestamp } from './request-types/signed-at-rules.ts';
 import { createState, lockState, stateLayout } from './state-folder.ts';
 
 /**
@@ -41,7 +42,7 @@ async function rolesOf(repository: string): Promise<JsonObject> {
     root: memory(root, {}),
     targets: memory(targets, {}),
     snapshot: memory(snapshot, versions),
-    timestamp: memory(timestamp, { 'snapshot.json': timestamp.snapshot.version }),
+    timestamp: memory(timestamp, rememberTimestamp(timestamp)),
     ...Object.fromEntries(
       delegated.map((role) => [role.delegation.role, memory(role.metadata, listingOf(role))]),
     ),

@@ -169,8 +169,14 @@ const HASH = 'ab'.repeat(32);
 
 export const canonicalOf = (signed: JsonObject): Uint8Array => asciiBytes(canonicalize(signed));
 
-export function timestampOf(version: number, snapshotVersion = version, hours = 24): JsonObject {
-  return composeTimestamp(at(version, hours), { version: snapshotVersion, length: 100, sha256: HASH });
+export function timestampOf(
+  version: number,
+  snapshotVersion = version,
+  hours = 24,
+  signedAtSeconds?: number,
+): JsonObject {
+  const snapshot = { version: snapshotVersion, length: 100, sha256: HASH };
+  return composeTimestamp(at(version, hours), snapshot, signedAtSeconds);
 }
 
 export function snapshotOf(version: number, listed: Record<string, number>): JsonObject {

@@ -65,6 +65,18 @@ describe('a client that was taken over', () => {
     await expect(sign('timestamp', timestampOf(4))).rejects.toThrow(/version-not-next/);
   });
 
+  it('R9 gets no timestamp of a time that goes back, or that is not yet', async () => {
+    const { sign } = await onlineService();
+    const now = Math.floor(Date.now() / 1000);
+    await sign('timestamp', timestampOf(1, 1, 24, now));
+    await expect(sign('timestamp', timestampOf(2, 2, 24, now - 1))).rejects.toThrow(/rollback-refused/);
+    await expect(sign('timestamp', timestampOf(2, 2, 24, now + 3600))).rejects.toThrow(/rollback-refused/);
+    // An older boot-sign writes none: that takes nothing back.
+    await sign('timestamp', timestampOf(2));
+    await expect(sign('timestamp', timestampOf(3, 3, 24, now - 1))).rejects.toThrow(/rollback-refused/);
+    expect(await sign('timestamp', timestampOf(3, 3, 24, now + 1))).toHaveLength(1);
+  });
+
   it('gets no snapshot that goes back, drops a role or runs away', async () => {
     const { sign } = await onlineService();
     await sign('snapshot', snapshotOf(1, { targets: 3, 'channel-demo': 5 }));

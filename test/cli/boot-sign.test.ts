@@ -348,6 +348,7 @@ describe('a stage-0 listing', () => {
         proposal: complete,
         signer,
         onlineExpiresMs: expiry.onlineMs,
+        nowMs: NOW_MS,
       });
       await saveChange(opened.layout, { stored: opened.stored, change, nowMs: NOW_MS });
       expect(await desk.run('verify', desk.repository)).toMatchObject({

@@ -33,7 +33,13 @@ export async function refreshRepository(
     if (!isDue(current, refresh)) return undefined;
     const { onlineMs: onlineExpiresMs } = expiryAt(refresh.nowMs, await loadSettings(layout));
     const { signer, lastSigned } = refresh;
-    const change = await finishProposal({ current, signer, onlineExpiresMs, lastSigned });
+    const change = await finishProposal({
+      current,
+      signer,
+      onlineExpiresMs,
+      lastSigned,
+      nowMs: refresh.nowMs,
+    });
     await saveChange(layout, { stored, change, nowMs: refresh.nowMs });
     return versionsIn(change);
   });

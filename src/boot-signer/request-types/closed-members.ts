@@ -1,11 +1,12 @@
 import { isJsonObject, type JsonObject, type JsonValue } from '../../core/strict-json.ts';
+import { SIGNED_AT_FIELD } from '../../signing/tuf/envelope.ts';
 import { GRANT_KEYS_FIELD } from '../../signing/tuf/root.ts';
 import { refuse } from '../errors.ts';
 
 const COMMON = ['_type', 'expires', 'spec_version', 'version'];
 const BY_TYPE: Readonly<Record<string, readonly string[]>> = {
   root: ['consistent_snapshot', 'keys', 'roles', GRANT_KEYS_FIELD],
-  timestamp: ['meta'],
+  timestamp: ['meta', SIGNED_AT_FIELD],
   snapshot: ['meta'],
 };
 const TOP_LEVEL_TARGETS = ['delegations', 'targets'];

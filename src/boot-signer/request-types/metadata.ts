@@ -1,6 +1,5 @@
 import { asciiBytes, bytesEqual, sha256, toHex } from '../../core/bytes.ts';
 import { messageOf } from '../../core/errors.ts';
-import type { JsonObject } from '../../core/strict-json.ts';
 import { STAGE0_ROLE } from '../../signing/names.ts';
 import { unsignedFile } from '../../signing/tuf/draft.ts';
 import type { UntrustedEnvelope } from '../../signing/tuf/envelope.ts';
@@ -14,6 +13,7 @@ import { verifyReleaseFiles, verifyStage0Files } from './artifacts.ts';
 import { requireClosed } from './closed-members.ts';
 import { rememberListing, requireUnchanged } from './listing-rules.ts';
 import type { Judged, JudgeInput, RequestType } from './request-type.ts';
+import { rememberTimestamp, requireTimeForward } from './signed-at-rules.ts';
 import { requireSnapshotForward, requireTimestampForward } from './version-rules.ts';
 
 /**
@@ -81,10 +81,13 @@ function readFile(
     }
     case 'timestamp': {
       const timestamp = parseTimestamp(bytes);
-      const remember: JsonObject = { 'snapshot.json': timestamp.snapshot.version };
+      const requireForward = (): void => {
+        requireTimestampForward(timestamp, input);
+        requireTimeForward(timestamp, input);
+      };
       return {
         envelope: timestamp,
-        rules: { remember, requireForward: () => requireTimestampForward(timestamp, input) },
+        rules: { remember: rememberTimestamp(timestamp, input.last), requireForward },
       };
     }
     default:

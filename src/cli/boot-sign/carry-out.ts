@@ -45,7 +45,7 @@ export async function carryOut(
     const file = await savePending(layout, proposal, input.whenPending ?? 'refuse');
     return { inForce: false, file, missing, waiting };
   }
-  const online = { signer, lastSigned, onlineExpiresMs: expiry.onlineMs };
+  const online = { signer, lastSigned, onlineExpiresMs: expiry.onlineMs, nowMs: input.nowMs };
   const change = await finishProposal({ current, proposal, ...online });
   await input.before?.();
   await saveChange(layout, { stored, change, nowMs: input.nowMs });

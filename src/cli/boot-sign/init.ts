@@ -71,7 +71,7 @@ async function init(context: CommandContext, folder: string, options: InitOption
   await createSecureBootKeys(layout, passphrase);
   const settings = { offlineDays: options.expiresDays, onlineDays: options.onlineExpiresDays };
   const nowMs = context.clock.nowMs();
-  const change = await composeRepository(signers, grantKeys, expiryAt(nowMs, settings));
+  const change = await composeRepository(signers, { grantKeys, expiry: expiryAt(nowMs, settings), nowMs });
   await saveChange(layout, { change, nowMs });
   // Last: without this file the folder is no repository, whatever a crash before left in it.
   await saveSettings(layout, settings);
@@ -97,14 +97,14 @@ async function createKeys(
 
 async function composeRepository(
   signers: ReadonlyMap<string, Signer>,
-  grantKeys: readonly TufKey[],
-  { offlineMs, onlineMs }: Expiry,
+  { grantKeys, expiry, nowMs }: { grantKeys: readonly TufKey[]; expiry: Expiry; nowMs: number },
 ): Promise<RepositoryChange> {
   const rings = [...signers].map(([role, { key }]) => [role, { keys: [key], threshold: 1 }] as const);
-  const proposal = proposeRepository({ keyrings: new Map(rings), grantKeys }, offlineMs);
+  const proposal = proposeRepository({ keyrings: new Map(rings), grantKeys }, expiry.offlineMs);
   const signer = createKeyRoleSigner([...signers.values()]);
   const signed = await signProposal(proposal, authoritiesOf(proposal, undefined), signer);
-  return finishProposal({ current: undefined, proposal: signed, signer, onlineExpiresMs: onlineMs });
+  const onlineExpiresMs = expiry.onlineMs;
+  return finishProposal({ current: undefined, proposal: signed, signer, onlineExpiresMs, nowMs });
 }
 
 function describe(layout: RepositoryLayout, grantKeys: readonly TufKey[], { channel = [] }: InitOptions) {

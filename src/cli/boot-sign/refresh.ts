@@ -43,7 +43,7 @@ async function refreshOnline(context: CommandContext, given: Refresh): Promise<v
   const { repository, keys, options, nowMs } = given;
   const { layout, stored, current, expiry } = repository;
   const onlineExpiresMs = expiry.onlineMs;
-  const change = await finishProposal({ current, ...keys, onlineExpiresMs });
+  const change = await finishProposal({ current, ...keys, onlineExpiresMs, nowMs });
   await saveChange(layout, { stored, change, nowMs });
   const written = change.map(({ name }) => name);
   await printResult(context, options, describe(written, expiry.onlineMs));

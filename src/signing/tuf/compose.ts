@@ -1,6 +1,7 @@
 import type { JsonObject } from '../../core/strict-json.ts';
 import { channelPattern, channelRole, STAGE0_PATTERN, STAGE0_ROLE } from '../names.ts';
 import { keyIdOf, type TufKey } from '../public-key.ts';
+import { SIGNED_AT_FIELD } from './envelope.ts';
 import type { MetaFile } from './meta-files.ts';
 import { GRANT_KEYS_FIELD, TOP_LEVEL_ROLES, type TopLevelRole } from './root.ts';
 
@@ -60,8 +61,17 @@ export function composeSnapshot(at: MetadataVersion, meta: ReadonlyMap<string, M
   return { ...commonFields('snapshot', at), meta: Object.fromEntries(files) };
 }
 
-export function composeTimestamp(at: MetadataVersion, snapshot: MetaFile): JsonObject {
-  return { ...commonFields('timestamp', at), meta: { 'snapshot.json': metaObject(snapshot) } };
+/** @param signedAtSeconds what we write always has it; what was written before had none */
+export function composeTimestamp(
+  at: MetadataVersion,
+  snapshot: MetaFile,
+  signedAtSeconds?: number,
+): JsonObject {
+  return {
+    ...commonFields('timestamp', at),
+    meta: { 'snapshot.json': metaObject(snapshot) },
+    ...(signedAtSeconds !== undefined && { [SIGNED_AT_FIELD]: signedAtSeconds }),
+  };
 }
 
 /** The same metadata once more, as the next version. */

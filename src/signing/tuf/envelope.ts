@@ -8,6 +8,12 @@ import { parseSignedJson } from '../signed-json.ts';
 import { TufError } from './errors.ts';
 import { MAX_SIGNATURES } from './limits.ts';
 
+/**
+ * When the timestamp was signed, in whole Unix seconds. Nodes have no clock to trust: this is their lower
+ * bound of time. Timestamps of before it was there have none, and stay good (signed-at.ts).
+ */
+export const SIGNED_AT_FIELD = 'x-bootward-signed-at';
+
 export type MetadataType = 'root' | 'timestamp' | 'snapshot' | 'targets';
 
 /** A metadata file taken apart, nothing of it believed yet (specification 1.0, section 4.3). */
@@ -40,6 +46,8 @@ export function parseEnvelope(input: {
   if (typeof signed.spec_version !== 'string' || !SPEC_VERSION.test(signed.spec_version))
     invalid(`${role}: "spec_version" is not 1.0.x`);
   if (!isVersion(signed.version)) invalid(`${role}: "version" is not a positive integer`);
+  if (type !== 'timestamp' && SIGNED_AT_FIELD in signed)
+    invalid(`${role}: only a timestamp has "${SIGNED_AT_FIELD}"`);
   return {
     role,
     version: signed.version,

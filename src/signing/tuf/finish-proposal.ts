@@ -26,6 +26,8 @@ export async function finishProposal(input: {
   proposal?: Proposal;
   signer: RoleSigner;
   onlineExpiresMs: number;
+  /** Goes into the timestamp; a clock that was set back never takes it back. */
+  nowMs: number;
   /**
    * The version that a signing service has signed last for a role, whether or not it came into force: it
    * signs no other content under that number.
@@ -48,7 +50,7 @@ export async function finishProposal(input: {
   );
   const listed = { version: snapshot.version, ...referenceOf(encodeDraft(snapshot)) };
   const timestamp = await signOnline(
-    createDraft('timestamp', composeTimestamp(await next('timestamp'), listed)),
+    createDraft('timestamp', composeTimestamp(await next('timestamp'), listed, signedAt(input))),
     online,
   );
   return [...proposal.drafts, snapshot, timestamp].map(toFile);
@@ -69,6 +71,10 @@ export function verifyChange(input: {
   const files = new Map(input.files);
   for (const { name, bytes } of input.change) files.set(name, bytes);
   verifyRepository({ trustedRoot: input.trustedRoot, files, nowMs: input.nowMs });
+}
+
+function signedAt({ nowMs, current }: { nowMs: number; current: TrustedMetadata | undefined }): number {
+  return Math.max(Math.floor(nowMs / 1000), current?.timestamp.signedAtSeconds ?? 1);
 }
 
 async function signOnline(

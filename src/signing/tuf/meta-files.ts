@@ -3,6 +3,7 @@ import type { ArtifactReference } from '../artifact.ts';
 import { isSha256Hex, isVersion } from '../names.ts';
 import { invalid, parseEnvelope, requireObject, type UntrustedEnvelope } from './envelope.ts';
 import { MAX_METADATA_BYTES } from './limits.ts';
+import { parseSignedAt } from './signed-at.ts';
 
 /**
  * What timestamp and snapshot say of another metadata file (section 4.4, METAFILES). TUF leaves length and
@@ -14,6 +15,7 @@ export interface MetaFile extends ArtifactReference {
 
 export interface TimestampMetadata extends UntrustedEnvelope {
   readonly snapshot: MetaFile;
+  readonly signedAtSeconds?: number;
 }
 
 export interface SnapshotMetadata extends UntrustedEnvelope {
@@ -28,7 +30,8 @@ export function parseTimestamp(bytes: Uint8Array): TimestampMetadata {
   const snapshot = meta.get('snapshot.json');
   if (snapshot === undefined || meta.size !== 1)
     invalid('timestamp: "meta" names snapshot.json and no other');
-  return { ...envelope, snapshot };
+  const signedAtSeconds = parseSignedAt(envelope);
+  return { ...envelope, snapshot, ...(signedAtSeconds !== undefined && { signedAtSeconds }) };
 }
 
 export function parseSnapshot(bytes: Uint8Array): SnapshotMetadata {

@@ -12,6 +12,7 @@ import {
 import { type RootMetadata, rootFile, TOP_LEVEL_ROLES, verifyRootChain } from './root.ts';
 import { forgetRotated } from './rotation.ts';
 import { verifyThreshold } from './signatures.ts';
+import { requireNotSignedEarlier, requireSignedBefore } from './signed-at.ts';
 import {
   type DelegatedMetadata,
   type Delegation,
@@ -24,6 +25,8 @@ import {
 export interface SeenMetadata {
   readonly version: number;
   readonly sha256: string;
+  /** The timestamp's own time, where it had one. */
+  readonly signedAtSeconds?: number;
 }
 
 export interface MetadataInput {
@@ -86,6 +89,8 @@ function verifyTimestamp(root: RootMetadata, files: Files, seen: Seen): Timestam
   const timestamp = parseTimestamp(requireFile(files, 'timestamp.json')); // 5.4.1
   verifyThreshold(timestamp, root.rules.timestamp, root.keys); // 5.4.2
   requireFresh(timestamp, seen); // 5.4.3.1, 5.4.4; 5.4.3.2 is seen again when the snapshot is read
+  requireSignedBefore(timestamp.signedAtSeconds, root);
+  requireNotSignedEarlier(timestamp.signedAtSeconds, seen.previous.get('timestamp')?.signedAtSeconds);
   return timestamp;
 }
 

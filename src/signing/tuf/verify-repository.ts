@@ -15,6 +15,8 @@ export interface VerifiedRole {
   /** SHA-256 of the file's bytes. */
   readonly sha256: string;
   readonly expiresMs: number;
+  /** Of a timestamp that says when it was signed. */
+  readonly signedAtSeconds?: number;
   /** The file's name: `timestamp.json`, `7.channel-demo.json`. */
   readonly file: string;
 }
@@ -63,8 +65,17 @@ export function verifyRepository(input: MetadataInput): VerifiedRepository {
 
 function rolesOf(trusted: TrustedMetadata): ReadonlyMap<string, VerifiedRole> {
   const { root, timestamp, snapshot, targets, delegated } = trusted;
-  const all = [root, timestamp, snapshot, targets, ...delegated.map(({ metadata }) => metadata)];
-  return new Map(all.map((metadata) => [metadata.role, verifiedRole(metadata)]));
+  const all: UntrustedEnvelope[] = [
+    root,
+    timestamp,
+    snapshot,
+    targets,
+    ...delegated.map(({ metadata }) => metadata),
+  ];
+  const roles = new Map(all.map((metadata) => [metadata.role, verifiedRole(metadata)]));
+  const { signedAtSeconds } = timestamp;
+  if (signedAtSeconds !== undefined) roles.set('timestamp', { ...verifiedRole(timestamp), signedAtSeconds });
+  return roles;
 }
 
 function verifiedRole({ role, version, expiresMs, file }: UntrustedEnvelope): VerifiedRole {

@@ -75,7 +75,7 @@ async function putInForce(proposal: Proposal, signers: readonly Signer[]): Promi
   const signer = createKeyRoleSigner([...signers, ...ONLINE]);
   const signed = await signProposal(proposal, authoritiesOf(proposal, current), signer);
   repository.apply(
-    await finishProposal({ current, proposal: signed, signer, onlineExpiresMs: EXPIRY.onlineMs }),
+    await finishProposal({ current, proposal: signed, signer, onlineExpiresMs: EXPIRY.onlineMs, nowMs: 0 }),
   );
   current = repository.verified();
 }
@@ -89,6 +89,7 @@ const finish = (proposal: Proposal) =>
     proposal,
     signer: createKeyRoleSigner(ONLINE),
     onlineExpiresMs: EXPIRY.onlineMs,
+    nowMs: 0,
   });
 const targetsOfStage0 = () =>
   current.delegated.find(({ delegation }) => delegation.kind === 'stage0')?.metadata.targets ?? {};

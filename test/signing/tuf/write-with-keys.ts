@@ -77,7 +77,7 @@ export function refreshRepository(input: {
 }): Promise<RepositoryChange> {
   const { current, signers, expiry } = input;
   const signer = createKeyRoleSigner(onlineOf(signers));
-  return finishProposal({ current, signer, onlineExpiresMs: expiry.onlineMs });
+  return finishProposal({ current, signer, ...signedFor(expiry) });
 }
 
 export function renewRepository(input: {
@@ -99,9 +99,14 @@ async function finish(input: {
   const { current, proposal, expiry } = input;
   const signer = createKeyRoleSigner(input.signers);
   const signed = await signProposal(proposal, authoritiesOf(proposal, current), signer);
-  return finishProposal({ current, proposal: signed, signer, onlineExpiresMs: expiry.onlineMs });
+  return finishProposal({ current, proposal: signed, signer, ...signedFor(expiry) });
 }
 
+/** Signed 30 days before it expires, as by default. */
+const signedFor = ({ onlineMs }: Expiry) => ({
+  onlineExpiresMs: onlineMs,
+  nowMs: Math.max(0, onlineMs - 30 * 86_400_000),
+});
 const onlineOf = ({ snapshot, timestamp }: OnlineSigners) => [...snapshot, ...timestamp];
 
 function allOf(signers: RepositorySigners): readonly Signer[] {
