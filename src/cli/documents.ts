@@ -5,7 +5,8 @@ export async function formatDocument(value: JsonValue, format: 'json' | 'yaml'):
   return format === 'yaml' ? formatYaml(value) : toAsciiJson(JSON.stringify(value, null, 2));
 }
 
-function toAsciiJson(json: string): string {
+/** The same JSON; other code points, C1 controls among them, as escapes. */
+export function toAsciiJson(json: string): string {
   return json.replace(/[\x7f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 

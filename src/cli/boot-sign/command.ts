@@ -1,6 +1,7 @@
 import type { Writable } from 'node:stream';
 import { Command, Option } from 'commander';
 import type { Clock } from '../../core/clock.ts';
+import { toPrintable } from '../../core/printable.ts';
 import type { JsonObject } from '../../core/strict-json.ts';
 import { formatDocument } from '../documents.ts';
 import type { SignerOptions } from './change-repository.ts';
@@ -70,11 +71,30 @@ function createCommand(name: string, description: string): Command {
     .addOption(new Option('-o, --output <form>', 'what to print').choices(OUTPUT_FORMATS).default('text'));
 }
 
+/**
+ * Shows a person what they are about to sign, before they are asked for a passphrase or PIN. A program gets
+ * its one document at the end, and a person who watches it the lines on standard error.
+ */
+export function showBeforeSigning(
+  { stdout, stderr }: CommandContext,
+  { output }: OutputOptions,
+  lines: readonly string[],
+): void {
+  const isWatched = 'isTTY' in stderr && stderr.isTTY === true;
+  if (output !== 'text' && !isWatched) return;
+  (output === 'text' ? stdout : stderr).write(`${textOf(lines)}\n`);
+}
+
 export async function printResult(
   { stdout }: CommandContext,
   { output }: OutputOptions,
   { json, lines }: CommandResult,
 ): Promise<void> {
-  const text = output === 'text' ? lines.join('\n') : await formatDocument(json, output);
+  const text = output === 'text' ? textOf(lines) : await formatDocument(json, output);
   if (text !== '') stdout.write(`${text}\n`);
+}
+
+/** What other people, machines and files say drives no terminal and adds no line. */
+function textOf(lines: readonly string[]): string {
+  return lines.map((line) => toPrintable(line)).join('\n');
 }

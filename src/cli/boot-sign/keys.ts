@@ -72,7 +72,7 @@ async function publicKey(
 ): Promise<void> {
   const signer = await withKeyOpener(options, ({ open }) => open(key));
   const json: JsonObject = { ...signer.key, keyval: { ...signer.key.keyval } };
-  await printResult(context, options, { lines: [JSON.stringify(json, null, 2)], json });
+  await printResult(context, options, { lines: JSON.stringify(json, null, 2).split('\n'), json });
 }
 
 async function newKey(context: CommandContext, file: string, options: NewKeyOptions): Promise<void> {

@@ -1,5 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { systemClock } from '../../core/clock.ts';
+import { toPrintable } from '../../core/printable.ts';
+import { toAsciiJson } from '../documents.ts';
 import { createAuditCommand } from './audit.ts';
 import { createChannelCommand } from './channel.ts';
 import { type CommandContext, withExamples } from './command.ts';
@@ -54,7 +56,11 @@ const EXAMPLES: readonly (readonly [string, ...string[]])[] = [
     'release signing --channel demo --version 1 --name "demo 1" --kernel vmlinuz --initramfs initrd --cmdline quiet',
   ],
   ['withdraw', 'withdraw signing --channel demo --version 41 --dry-run', 'withdraw signing --build 7'],
-  ['sign', 'sign targets-5.json --key alice.json --dry-run', 'sign targets-5.json --key alice.json'],
+  [
+    'sign',
+    'sign targets-5.json --root 1.root.json --key alice.json --dry-run',
+    'sign targets-5.json --root 1.root.json --key alice.json',
+  ],
   ['pending list', 'pending list signing'],
   ['merge', 'merge signing --name targets-5 --from from-alice.json --from from-bob.json'],
   ['publish', 'publish signing --socket bootward-data/operators.sock'],
@@ -128,7 +134,14 @@ function withContext(command: Command, context: CommandContext): Command {
   for (const child of command.commands) withContext(child, context);
   return command.exitOverride().configureOutput({
     writeOut: (text) => context.stdout.write(text),
-    writeErr: (text) => context.stderr.write(text),
+    // It quotes what was typed, such as names of files that a shell found.
+    writeErr: (text) =>
+      context.stderr.write(
+        text
+          .split('\n')
+          .map((line) => toPrintable(line))
+          .join('\n'),
+      ),
   });
 }
 
@@ -136,7 +149,9 @@ function report(context: CommandContext, error: unknown, args: readonly string[]
   const { exitCode, code, message } = describeFailure(error);
   const json = /(?:^| )(?:-o|--output)[ =]json(?: |$)/.test(args.join(' '));
   context.stderr.write(
-    json ? `${JSON.stringify({ error: { code, message } })}\n` : `boot-sign: ${message} (${code})\n`,
+    json
+      ? `${toAsciiJson(JSON.stringify({ error: { code, message } }))}\n`
+      : `boot-sign: ${toPrintable(message)} (${toPrintable(code)})\n`,
   );
   return exitCode;
 }
