@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { World } from '../world.ts';
 
-/** Someone who may sign releases, with a key that nobody else has. */
+/** Someone who may sign releases, with a key that nobody else has, and the root that they were given once. */
 export interface Person {
   readonly name: string;
   /** Where the key is kept. */
@@ -20,11 +20,21 @@ const MODULE = '/usr/lib/softhsm/libsofthsm2.so';
 /** Two keep their keys in PKCS#11 tokens of their own, one in a file under a passphrase. */
 export async function createPeople(world: World): Promise<readonly Person[]> {
   const tokens = await createTokenFolder(world.folder);
+  // On paper they would compare its SHA-256; nothing else of the repository ever reaches them but proposals.
+  const root = join(world.folder, 'root-of-the-people.json');
+  await copyFile(join(world.repository, 'metadata', '1.root.json'), root);
+  const given = { world, root };
   return [
-    await createPersonWithToken(world, tokens, 'alice'),
-    await createPersonWithToken(world, tokens, 'bob'),
-    await createPersonWithFile(world, 'carol'),
+    await createPersonWithToken(given, tokens, 'alice'),
+    await createPersonWithToken(given, tokens, 'bob'),
+    await createPersonWithFile(given, 'carol'),
   ];
+}
+
+/** What all of them have in common. */
+interface Given {
+  readonly world: World;
+  readonly root: string;
 }
 
 interface TokenFolder {
@@ -43,7 +53,7 @@ async function createTokenFolder(parent: string): Promise<TokenFolder> {
 
 /** The key is made outside and moved in, as from a backup: SoftHSM's own tool makes none. */
 async function createPersonWithToken(
-  world: World,
+  { world, root }: Given,
   { folder, environment }: TokenFolder,
   name: string,
 ): Promise<Person> {
@@ -70,17 +80,18 @@ async function createPersonWithToken(
     name,
     keptIn: 'token',
     publicFile,
-    sign: (proposal) => world.signProposal(proposal, ['--key', key, '--pin-file', pinFile], environment),
+    sign: (proposal) =>
+      world.signProposal(proposal, ['--root', root, '--key', key, '--pin-file', pinFile], environment),
   };
 }
 
-async function createPersonWithFile(world: World, name: string): Promise<Person> {
+async function createPersonWithFile({ world, root }: Given, name: string): Promise<Person> {
   const file = join(world.folder, `${name}.json`);
   await world.signFile('new-key', file, '--key-cost', '12');
   return {
     name,
     keptIn: 'file',
     publicFile: join(world.folder, `${name}.pub.json`),
-    sign: (proposal) => world.signProposal(proposal, ['--key', file]),
+    sign: (proposal) => world.signProposal(proposal, ['--root', root, '--key', file]),
   };
 }

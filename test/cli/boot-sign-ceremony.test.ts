@@ -24,6 +24,9 @@ afterAll(() => desk.close());
 
 const passphrase = () => ['--passphrase-file', desk.path('passphrase')];
 
+/** Everyone was given the first root when the repository was made, and has kept it. */
+const trusted = () => ['--root', desk.path('new/metadata/1.root.json')];
+
 async function newKey(
   name: string,
   scheme = 'ed25519',
@@ -39,7 +42,7 @@ async function newKey(
 const root = (command: string, ...args: string[]) =>
   desk.run('root', command, desk.repository, ...passphrase(), ...args);
 const signFile = (file: string, ...keys: string[]) =>
-  desk.run('sign', file, ...keys.flatMap((key) => ['--key', key]), ...passphrase());
+  desk.run('sign', file, ...trusted(), ...keys.flatMap((key) => ['--key', key]), ...passphrase());
 const merge = (name: string, ...files: string[]) =>
   desk.sign('merge', '--name', name, ...files.flatMap((file) => ['--from', file]));
 const pending = (name: string) => join(desk.repository, 'pending', `${name}.json`);
@@ -78,7 +81,7 @@ describe('a channel of two of three', () => {
     const proposal = pending(`channel-demo-${(await demoVersion()) + 1}`);
     const copies = [desk.path('for-bob'), desk.path('for-carol')] as const;
     for (const copy of copies) writeFileSync(copy, readFileSync(proposal));
-    const shown = await desk.run('sign', copies[0], '--key', bob.file, '--dry-run');
+    const shown = await desk.run('sign', copies[0], ...trusted(), '--key', bob.file, '--dry-run');
     expect(shown.stdout).toContain('lists channels/demo/1.json "demo release 1"');
     expect(await signFile(copies[0], bob.file)).toMatchObject({ status: 0 });
     const waiting = proposal.replace(/^.*\/|\.json$/g, '');

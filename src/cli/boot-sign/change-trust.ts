@@ -19,7 +19,7 @@ export function changeTrust(
     const repository = await openRepository(folder, nowMs);
     const { current, expiry } = repository;
     const proposal = proposeTrust(current, edit(trustOf(current)), expiry.offlineMs);
-    const changes = [...describeProposal(proposal)];
+    const changes = [...describeProposal(proposal, current)];
     if (options.dryRun) {
       await printResult(context, options, { lines: ['would sign:', ...changes], json: { changes } });
       return;

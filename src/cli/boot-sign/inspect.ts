@@ -10,6 +10,7 @@ import { MANIFEST_FORMAT, parseReleaseManifest } from '../../signing/manifest.ts
 import { keyIdOf } from '../../signing/public-key.ts';
 import { describeProposal } from '../../signing/tuf/describe-proposal.ts';
 import { parseProposal } from '../../signing/tuf/proposal.ts';
+import { claimedBase } from '../../signing/tuf/proposal-base.ts';
 import {
   type CommandContext,
   type CommandResult,
@@ -79,12 +80,12 @@ function inspectKeyFile(bytes: Uint8Array): CommandResult {
 
 function inspectProposal(bytes: Uint8Array): CommandResult {
   const proposal = parseProposal(bytes);
-  const changes = [...describeProposal(proposal)];
+  const changes = [...describeProposal(proposal, claimedBase(proposal))];
   const signatures = Object.fromEntries(
     proposal.drafts.map((draft) => [draft.role, [...draft.signatures.keys()]]),
   );
   return {
-    lines: [`kind: proposal ${proposal.name}`, ...changes],
+    lines: [`kind: proposal ${proposal.name}`, 'compared with what it says itself was in force:', ...changes],
     json: { kind: 'proposal', name: proposal.name, changes, signatures },
   };
 }

@@ -8,7 +8,7 @@ import {
 } from '../../signing/repository/pending-folder.ts';
 import { withRepositoryLock } from '../../signing/repository/repository-lock.ts';
 import { describeProposal } from '../../signing/tuf/describe-proposal.ts';
-import { describeMissing } from '../../signing/tuf/finish-proposal.ts';
+import { describeMissing, describeOutdated } from '../../signing/tuf/finish-proposal.ts';
 import { authoritiesOf, mergeProposals, missingIn } from '../../signing/tuf/proposal.ts';
 import { carryOut, printCarriedOut } from './carry-out.ts';
 import { changeRepository, type KeysAtHand } from './change-repository.ts';
@@ -19,6 +19,7 @@ import {
   type OutputOptions,
   printResult,
   type SigningOptions,
+  showBeforeSigning,
 } from './command.ts';
 import { type OpenRepository, openRepository } from './open-repository.ts';
 import { toFiles } from './options.ts';
@@ -71,10 +72,11 @@ async function list(context: CommandContext, folder: string, options: OutputOpti
 async function describePending({ layout, current }: OpenRepository, name: string) {
   const proposal = await loadPending(layout, name);
   const missing = missingIn(proposal, authoritiesOf(proposal, current)).map(describeMissing);
-  const changes = [...describeProposal(proposal)];
+  const changes = [...describeProposal(proposal, current)];
+  const outdated = [...describeOutdated(proposal, current)];
   return {
-    lines: [name, ...changes.map((line) => `  ${line}`), ...missing.map((line) => `  ${line}`)],
-    json: { name, changes, missing },
+    lines: [name, ...[...outdated, ...changes, ...missing].map((line) => `  ${line}`)],
+    json: { name, changes, missing, outdated },
   };
 }
 
@@ -91,9 +93,10 @@ async function merge(context: CommandContext, { folder, options, keys }: MergeIn
   let proposal = await loadPending(layout, options.name);
   for (const file of options.from ?? [])
     proposal = mergeProposals(proposal, await loadProposal(file), authoritiesOf(proposal, current));
+  const changes = [...describeProposal(proposal, current)];
+  showBeforeSigning(context, options, changes);
   const carriedOut = await carryOut(repository, { proposal, keys, nowMs, whenPending: 'replace' });
-  const changes = [...describeProposal(proposal)];
-  const lines = [carriedOut.inForce ? 'in force:' : 'merged:', ...changes];
+  const lines = [`${carriedOut.inForce ? 'in force' : 'merged'}: ${proposal.name}`];
   await printCarriedOut(context, options, { result: { lines, json: { changes } }, carriedOut });
 }
 

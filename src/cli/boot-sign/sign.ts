@@ -6,28 +6,37 @@ import type { MissingSignatures } from '../../signing/tuf/authority.ts';
 import { describeProposal } from '../../signing/tuf/describe-proposal.ts';
 import { describeMissing } from '../../signing/tuf/finish-proposal.ts';
 import {
-  authoritiesInBase,
+  authoritiesOf,
   encodeProposal,
   missingIn,
   type Proposal,
   signProposal,
 } from '../../signing/tuf/proposal.ts';
-import { type CommandContext, createFileSigningCommand, type OutputOptions, printResult } from './command.ts';
+import {
+  type CommandContext,
+  createFileSigningCommand,
+  type OutputOptions,
+  printResult,
+  showBeforeSigning,
+} from './command.ts';
 import { KEY_HELP, type KeyAccessOptions, withKeyOpener } from './key-access.ts';
 import { toFiles } from './options.ts';
+import { type BaseOptions, loadBase, withBase } from './trusted-base.ts';
 import { UsageError } from './usage-error.ts';
 
-interface SignOptions extends OutputOptions, KeyAccessOptions {
+interface SignOptions extends OutputOptions, KeyAccessOptions, BaseOptions {
   readonly key: readonly string[];
   readonly dryRun?: true;
 }
 
-/** For whoever has a proposal, a key, and perhaps nothing else: no repository, no network. */
+/** For whoever has a proposal, a key, and a root that they trust: no repository, no network. */
 export function createSignCommand(context: CommandContext): Command {
-  return createFileSigningCommand(
-    'sign',
-    'sign a proposal with your key; the file gets the signatures',
-    'the proposal: a file that waits for signatures',
+  return withBase(
+    createFileSigningCommand(
+      'sign',
+      'sign a proposal with your key; the file gets the signatures',
+      'the proposal: a file that waits for signatures',
+    ),
   )
     .requiredOption('--key <KEY>', `more than once for several: ${KEY_HELP}`, toFiles)
     .option('--dry-run', 'show what you would sign, and sign nothing')
@@ -36,31 +45,36 @@ export function createSignCommand(context: CommandContext): Command {
 
 async function sign(context: CommandContext, file: string, options: SignOptions): Promise<void> {
   const proposal = await loadProposal(file);
-  const known = authoritiesInBase(proposal);
-  const changes = [...describeProposal(proposal)];
+  const base = await loadBase(proposal, options, context.clock.nowMs());
+  const known = authoritiesOf(proposal, base.current);
+  const changes = [...describeProposal(proposal, base.current)];
+  const json = { changes, base: base.json };
+  const shown = [...base.lines, ...changes];
   if (options.dryRun) {
     const open = missingIn(proposal, known).map((missing) => `  ${describeMissing(missing)}`);
-    await printResult(context, options, { lines: [...changes, ...open], json: { changes } });
+    await printResult(context, options, { lines: [...shown, ...open], json });
     return;
   }
+  showBeforeSigning(context, options, shown);
   const signed = await withKeyOpener(options, async ({ open }) =>
     signProposal(proposal, known, createKeyRoleSigner(await Promise.all(options.key.map(open)))),
   );
   const made = countSignatures(signed) - countSignatures(proposal);
   if (made === 0) throw new UsageError(`${file} asks for no signature of these keys, or has them already`);
   await writeFileDurably({ path: file, contents: encodeProposal(signed), mode: 0o644, replace: true });
-  await printResult(context, options, describe(signed, { changes, made, missing: missingIn(signed, known) }));
+  const result = describe(signed, { made, missing: missingIn(signed, known) });
+  await printResult(context, options, { lines: result.lines, json: { ...json, ...result.json } });
 }
 
 function describe(
   { name }: Proposal,
-  { changes, made, missing }: { changes: string[]; made: number; missing: readonly MissingSignatures[] },
+  { made, missing }: { made: number; missing: readonly MissingSignatures[] },
 ) {
   const open = missing.map(describeMissing);
   const rest = open.length === 0 ? ['nothing is missing now'] : open.map((line) => `still: ${line}`);
   return {
-    lines: [...changes, `${made} signatures made on ${name}`, ...rest],
-    json: { name, changes, signatures: made, missing: open },
+    lines: [`${made} signatures made on ${name}`, ...rest],
+    json: { name, signatures: made, missing: open },
   };
 }
 

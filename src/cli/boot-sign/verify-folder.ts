@@ -4,10 +4,11 @@ import { measureUki } from '../../signing/efi/uki-measurement.ts';
 import { artifactsIn, parseListedManifest } from '../../signing/manifest.ts';
 import { readStoredArtifact, verifyStoredArtifact } from '../../signing/repository/artifact-folder.ts';
 import type { RepositoryLayout } from '../../signing/repository/layout.ts';
-import { type StoredMetadata, trustedMetadata } from '../../signing/repository/metadata-folder.ts';
+import type { StoredMetadata } from '../../signing/repository/metadata-folder.ts';
 import { keyringsOf, requireVerifiableByNodes } from '../../signing/tuf/keyrings.ts';
 import type { Stage0Listing } from '../../signing/tuf/listings.ts';
-import { type VerifiedRepository, verifyRepository } from '../../signing/tuf/verify-repository.ts';
+import { verifyMetadata } from '../../signing/tuf/verify-metadata.ts';
+import { repositoryOf, type VerifiedRepository } from '../../signing/tuf/verify-repository.ts';
 
 export class ListingError extends CodedError<'stage0-not-as-listed'> {}
 
@@ -26,8 +27,9 @@ export async function verifyFolder(input: {
 }): Promise<VerifiedFolder> {
   const { layout, stored, nowMs } = input;
   const trustedRoot = input.trustedRoot ?? stored.trustedRoot;
-  const repository = verifyRepository({ trustedRoot, files: stored.files, nowMs });
-  requireVerifiableByNodes(keyringsOf(trustedMetadata(stored)));
+  const trusted = verifyMetadata({ trustedRoot, files: stored.files, nowMs });
+  const repository = repositoryOf(trusted);
+  requireVerifiableByNodes(keyringsOf(trusted));
   const artifacts = new Map<string, number>();
   for (const listing of repository.stage0Builds) {
     verifyMeasurements(listing, await readStoredArtifact(layout, listing));

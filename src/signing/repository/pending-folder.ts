@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, unlink } from 'node:fs/promises';
 import { writeFileDurably } from '../../core/durable-file.ts';
 import { isErrno } from '../keys/key-file.ts';
+import { TufError } from '../tuf/errors.ts';
 import { encodeProposal, type Proposal, parseProposal } from '../tuf/proposal.ts';
 import { pendingFile, type RepositoryLayout } from './layout.ts';
 import { RepositoryError } from './repository-error.ts';
@@ -41,9 +42,16 @@ export async function listPending(layout: RepositoryLayout): Promise<readonly st
   return names.flatMap((file) => NAME.exec(file)?.[1] ?? []).sort();
 }
 
-/** @throws {RepositoryError} `pending-missing`; {TufError} `tuf-proposal-invalid` */
+/**
+ * A file that says another name than its own is refused: it would be saved, or dropped, as that other one.
+ *
+ * @throws {RepositoryError} `pending-missing`; {TufError} `tuf-proposal-invalid`
+ */
 export async function loadPending(layout: RepositoryLayout, name: string): Promise<Proposal> {
-  return loadProposal(pendingFile(layout, name));
+  const path = pendingFile(layout, name);
+  const proposal = await loadProposal(path);
+  if (proposal.name === name) return proposal;
+  throw new TufError('tuf-proposal-invalid', `${path} says that it is ${proposal.name}: remove the file`);
 }
 
 export async function loadProposal(path: string): Promise<Proposal> {

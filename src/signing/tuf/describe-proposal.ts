@@ -1,75 +1,98 @@
 import { canonicalize } from '@tufjs/canonical-json';
-import { isJsonObject, type JsonObject } from '../../core/strict-json.ts';
-import { keyIdOf } from '../public-key.ts';
-import type { RoleKeyring } from './compose.ts';
-import { type Draft, encodeDraft } from './draft.ts';
-import { isSameRing } from './keyrings.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../../core/strict-json.ts';
+import { type Draft, unsignedFile } from './draft.ts';
 import type { Proposal } from './proposal.ts';
-import type { RoleKeys, RoleRule } from './role-keys.ts';
-import { parseRoot, TOP_LEVEL_ROLES } from './root.ts';
-import { parseTargets } from './targets.ts';
+import type { RoleRule } from './role-keys.ts';
+import { GRANT_KEYS_FIELD, parseRoot, type RootMetadata, TOP_LEVEL_ROLES } from './root.ts';
+import { parseTargets, type TargetsMetadata } from './targets.ts';
+import type { TrustedMetadata } from './verify-metadata.ts';
 
-/** What whoever signs a proposal is about to say, a line for each change. */
-export function describeProposal({ drafts, base }: Proposal): readonly string[] {
-  return drafts.flatMap((draft) => {
-    const before = base.find(({ role }) => role === draft.role);
-    const title = `${draft.role} version ${draft.version}, good until ${String(draft.signed.expires)}`;
-    const changes = changesOf(draft, before).map((change) => `  ${change}`);
-    return [title, ...(changes.length === 0 ? ['  says the same as before'] : changes)];
-  });
+/**
+ * What whoever signs a proposal is about to say, a line for each change.
+ *
+ * @param current what is in force, verified; undefined for a new repository
+ */
+export function describeProposal(
+  { drafts }: Pick<Proposal, 'drafts'>,
+  current: TrustedMetadata | undefined,
+): readonly string[] {
+  return drafts.flatMap((draft) => withTitle(draft, changesOf(draft, current), 'says the same as before'));
 }
 
-function changesOf(draft: Draft, before: Draft | undefined): readonly string[] {
-  if (draft.role === 'root') return rootChanges(draft, before);
+/** All that one file says, of any role, when nothing is known of what was in force before. */
+export function describeContent(draft: Draft): readonly string[] {
+  return withTitle(draft, contentOf(draft), 'lists nothing');
+}
+
+function withTitle(
+  { role, version, signed }: Draft,
+  lines: readonly string[],
+  none: string,
+): readonly string[] {
+  const said = lines.length === 0 ? [none] : lines;
+  const title = `${role} version ${version}, good until ${String(signed.expires)}`;
+  return [title, ...[...said, ...unreadMembers(signed)].map((line) => `  ${line}`)];
+}
+
+function changesOf(draft: Draft, current: TrustedMetadata | undefined): readonly string[] {
+  if (draft.role === 'root') return rootChanges(parseRoot(unsignedFile(draft.canonical)), current?.root);
   if (draft.role === 'targets')
-    return ringChanges(delegatedRings(draft), before === undefined ? new Map() : delegatedRings(before));
-  return targetChanges(targetsIn(draft), before === undefined ? {} : targetsIn(before));
+    return ruleChanges(
+      rulesOfTargets(parseTargets(unsignedFile(draft.canonical))),
+      rulesOfTargets(current?.targets),
+    );
+  const before = current?.delegated.find(({ delegation }) => delegation.role === draft.role);
+  const changes = targetChanges(objectOf(draft.signed.targets), before?.metadata.targets ?? {});
+  return changes.length === 0 && before === undefined ? ['is new, and lists nothing'] : changes;
 }
 
-type Rings = ReadonlyMap<string, RoleKeyring>;
+function contentOf(draft: Draft): readonly string[] {
+  if (draft.role === 'root') {
+    const root = parseRoot(unsignedFile(draft.canonical));
+    return [...rulesIn(rulesOfRoot(root)), ...[...root.grantKeys.keys()].map((id) => `grant key ${id}`)];
+  }
+  if (draft.role === 'targets') return rulesIn(rulesOfTargets(parseTargets(unsignedFile(draft.canonical))));
+  const { targets, meta } = draft.signed;
+  return Object.entries(objectOf(targets ?? meta)).map(([name, entry]) => `lists ${name}${wordsOf(entry)}`);
+}
 
-function rootChanges(draft: Draft, before: Draft | undefined): readonly string[] {
-  const now = parseRoot(encodeDraft(draft));
-  const was = before && parseRoot(encodeDraft(before));
-  const ringsOf = (root: typeof now): Rings =>
-    new Map(TOP_LEVEL_ROLES.map((role) => [role, ringOf(root.rules[role], root.keys)]));
-  const grant = setChanges([...now.grantKeys.keys()], [...(was?.grantKeys.keys() ?? [])]);
+/** Who may sign, by role. By key id: a key of a kind that we don't know is shown like any other. */
+type Rules = ReadonlyMap<string, RoleRule>;
+
+function rulesOfRoot(root: RootMetadata | undefined): Rules {
+  return new Map(root === undefined ? [] : TOP_LEVEL_ROLES.map((role) => [role, root.rules[role]]));
+}
+
+function rulesOfTargets(targets: TargetsMetadata | undefined): Rules {
+  return new Map(targets?.delegations.map(({ role, rule }) => [role, rule]));
+}
+
+function rulesIn(rules: Rules): readonly string[] {
+  return [...rules].map(([role, rule]) => `${role}: ${ruleWords(rule)}: ${rule.keyIds.join(', ')}`);
+}
+
+function rootChanges(now: RootMetadata, before: RootMetadata | undefined): readonly string[] {
+  const grant = setChanges([...now.grantKeys.keys()], [...(before?.grantKeys.keys() ?? [])]);
   return [
-    ...ringChanges(ringsOf(now), was === undefined ? new Map() : ringsOf(was)),
+    ...ruleChanges(rulesOfRoot(now), rulesOfRoot(before)),
     ...grant.map((change) => `grant key ${change}`),
   ];
 }
 
-function delegatedRings(draft: Draft): Rings {
-  const { delegations, keys } = parseTargets(encodeDraft(draft));
-  return new Map(delegations.map(({ role, rule }) => [role, ringOf(rule, keys)]));
-}
-
-function ringChanges(now: Rings, before: Rings): readonly string[] {
-  const changed = [...now].filter(([role, ring]) => !isSameRing(before.get(role), ring));
-  const gone = [...before.keys()].filter((role) => !now.has(role)).map((role) => `REMOVES ${role}`);
-  const lines = changed.map(([role, ring]) => {
+function ruleChanges(now: Rules, before: Rules): readonly string[] {
+  const lines = [...now].flatMap(([role, rule]) => {
     const was = before.get(role);
-    const keys = setChanges(ring.keys.map(keyIdOf), was?.keys.map(keyIdOf) ?? []);
-    const rule = `${ring.threshold} of ${ring.keys.length} keys`;
-    const from = was === undefined ? 'new' : `was ${was.threshold} of ${was.keys.length}`;
-    return [`${role}: ${rule} (${from})`, ...keys].join(', ');
+    const keys = setChanges(rule.keyIds, was?.keyIds ?? []);
+    if (keys.length === 0 && was?.threshold === rule.threshold) return [];
+    const from = was === undefined ? 'new' : `was ${was.threshold} of ${was.keyIds.length}`;
+    return [[`${role}: ${ruleWords(rule)} (${from})`, ...keys].join(', ')];
   });
-  return [...lines, ...gone];
+  const gone = [...before.keys()].filter((role) => !now.has(role));
+  return [...lines, ...gone.map((role) => `REMOVES ${role}`)];
 }
 
-function targetChanges(now: JsonObject, before: JsonObject): readonly string[] {
-  return [
-    ...Object.keys(now)
-      .filter((target) => !Object.hasOwn(before, target))
-      .map((target) => `lists ${target}${nameOf(now[target])}, SHA-256 ${digestOf(now[target])}`),
-    ...Object.keys(before)
-      .filter((target) => !Object.hasOwn(now, target))
-      .map((target) => `withdraws ${target}${nameOf(before[target])}`),
-    ...Object.keys(now)
-      .filter((target) => Object.hasOwn(before, target) && !isSame(now[target], before[target]))
-      .map((target) => `CHANGES ${target}, which is listed already`),
-  ];
+function ruleWords({ threshold, keyIds }: RoleRule): string {
+  return `${threshold} of ${keyIds.length} keys`;
 }
 
 function setChanges(now: readonly string[], before: readonly string[]): readonly string[] {
@@ -78,24 +101,57 @@ function setChanges(now: readonly string[], before: readonly string[]): readonly
   return [...added, ...removed];
 }
 
-function ringOf({ keyIds, threshold }: RoleRule, keys: RoleKeys): RoleKeyring {
-  return { threshold, keys: keyIds.flatMap((keyId) => keys.get(keyId) ?? []) };
+function targetChanges(now: JsonObject, before: JsonObject): readonly string[] {
+  return [
+    ...Object.keys(now)
+      .filter((target) => !Object.hasOwn(before, target))
+      .map((target) => `lists ${target}${wordsOf(now[target])}`),
+    ...Object.keys(before)
+      .filter((target) => !Object.hasOwn(now, target))
+      .map((target) => `withdraws ${target}${nameOf(before[target])}`),
+    ...Object.keys(now)
+      .filter((target) => Object.hasOwn(before, target) && !isSame(now[target], before[target]))
+      .flatMap((target) => [
+        `CHANGES ${target}, which is listed already`,
+        `  from${wordsOf(before[target])}`,
+        `  to${wordsOf(now[target])}`,
+      ]),
+  ];
 }
 
-function targetsIn({ signed }: Draft): JsonObject {
-  return isJsonObject(signed.targets) ? signed.targets : {};
+/** Everything that a listing says: what a build measures is as good as its hash to whoever appraises it. */
+function wordsOf(entry: JsonValue | undefined): string {
+  const { hashes, length, custom, ...others } = objectOf(entry);
+  const { name: _, ...values } = objectOf(custom);
+  const words = Object.entries({ ...values, ...others }).map(([key, value]) => `, ${key} ${textOf(value)}`);
+  return `${nameOf(entry)}, SHA-256 ${String(objectOf(hashes).sha256)}, ${String(length)} bytes${words.join('')}`;
 }
 
-function nameOf(target: JsonObject[string] | undefined): string {
-  const custom = isJsonObject(target) && isJsonObject(target.custom) ? target.custom : {};
-  return typeof custom.name === 'string' ? ` "${custom.name}"` : '';
+function nameOf(entry: JsonValue | undefined): string {
+  const { name } = objectOf(objectOf(entry).custom);
+  return name === undefined ? '' : ` ${JSON.stringify(name)}`;
 }
 
-function isSame(one: JsonObject[string] | undefined, other: JsonObject[string] | undefined): boolean {
+function textOf(value: JsonValue): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+const READ_MEMBERS: ReadonlySet<string> = new Set([
+  ...['_type', 'spec_version', 'version', 'expires', 'consistent_snapshot', 'keys', 'roles'],
+  ...['targets', 'delegations', 'meta', GRANT_KEYS_FIELD],
+]);
+
+/** TUF readers pass over members that they don't know; whoever signs them should not. */
+function unreadMembers(signed: JsonObject): readonly string[] {
+  return Object.entries(signed)
+    .filter(([member]) => !READ_MEMBERS.has(member))
+    .map(([member, value]) => `SAYS MORE: ${member} ${textOf(value)}`);
+}
+
+function isSame(one: JsonValue | undefined, other: JsonValue | undefined): boolean {
   return canonicalize(one ?? null) === canonicalize(other ?? null);
 }
 
-function digestOf(target: JsonObject[string] | undefined): string {
-  const hashes = isJsonObject(target) && isJsonObject(target.hashes) ? target.hashes : {};
-  return String(hashes.sha256);
+function objectOf(value: JsonValue | undefined): JsonObject {
+  return isJsonObject(value) ? value : {};
 }

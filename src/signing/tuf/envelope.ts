@@ -18,6 +18,8 @@ export type MetadataType = 'root' | 'timestamp' | 'snapshot' | 'targets';
 
 /** A metadata file taken apart, nothing of it believed yet (specification 1.0, section 4.3). */
 export interface UntrustedEnvelope {
+  /** The file as it was read, for whoever is to verify it next. */
+  readonly bytes: Uint8Array;
   readonly role: string;
   readonly version: number;
   readonly expiresMs: number;
@@ -49,6 +51,7 @@ export function parseEnvelope(input: {
   if (type !== 'timestamp' && SIGNED_AT_FIELD in signed)
     invalid(`${role}: only a timestamp has "${SIGNED_AT_FIELD}"`);
   return {
+    bytes,
     role,
     version: signed.version,
     expiresMs: parseExpires(role, signed.expires),

@@ -35,9 +35,9 @@ export async function finishProposal(input: {
   lastSigned?: (role: string) => Promise<number>;
 }): Promise<RepositoryChange> {
   const { current, signer, onlineExpiresMs: expiresMs, lastSigned = async () => 0 } = input;
-  const proposal = input.proposal ?? { name: 'refresh', drafts: [], base: [] };
+  const proposal = input.proposal ?? { name: 'refresh', drafts: [], base: new Map() };
   const known = authoritiesOf(proposal, current);
-  for (const draft of proposal.drafts) requireNext(draft, current);
+  requireNext(proposal, current);
   requireSigned(missingIn(proposal, known));
   const online = { known, signer };
   const next = async (role: 'snapshot' | 'timestamp') => ({
@@ -101,13 +101,22 @@ function toFile(draft: Draft): MetadataFile {
   return { name, bytes: encodeDraft(draft) };
 }
 
-function requireNext({ role, version }: Draft, current: TrustedMetadata | undefined): void {
-  const before = versionOf(role, current);
-  if (version === before + 1) return;
-  throw new TufError(
-    'tuf-proposal-outdated',
-    `${role} is at version ${before} by now, the proposal would make it ${version}: propose it again`,
-  );
+/** Each file is the next version of its role. @throws {TufError} `tuf-proposal-outdated` */
+export function requireNext(proposal: Pick<Proposal, 'drafts'>, current: TrustedMetadata | undefined): void {
+  const [first] = describeOutdated(proposal, current);
+  if (first !== undefined) throw new TufError('tuf-proposal-outdated', first);
+}
+
+/** A sentence for each file that is not the next version of its role. */
+export function describeOutdated(
+  { drafts }: Pick<Proposal, 'drafts'>,
+  current: TrustedMetadata | undefined,
+): readonly string[] {
+  return drafts.flatMap(({ role, version }) => {
+    const before = versionOf(role, current);
+    if (version === before + 1) return [];
+    return `${role} is at version ${before} by now, the proposal would make it ${version}: propose it again`;
+  });
 }
 
 function versionOf(role: string, current: TrustedMetadata | undefined): number {

@@ -8,8 +8,7 @@ import { type Authorities, keyOf, type MissingSignatures, missingSignatures } fr
 import { createDraft, type Draft, encodeDraft, parseDraft, withSignatures } from './draft.ts';
 import { TufError } from './errors.ts';
 import { MAX_METADATA_BYTES, MAX_SIGNATURES } from './limits.ts';
-import { parseRoot } from './root.ts';
-import { parseTargets } from './targets.ts';
+import { baseOf, encodeBase, type ProposalBase, parseBase } from './proposal-base.ts';
 import type { TrustedMetadata } from './verify-metadata.ts';
 
 /**
@@ -21,11 +20,8 @@ export interface Proposal {
   /** Names the file it is kept in, such as `channel-demo-2`. */
   readonly name: string;
   readonly drafts: readonly Draft[];
-  /**
-   * Root, targets and what the drafts replace, as they were in force when it was proposed: so that whoever
-   * signs far from the repository sees what changes, and who may sign. Empty for a new repository.
-   */
-  readonly base: readonly Draft[];
+  /** What was in force when it was proposed; empty for a new repository. */
+  readonly base: ProposalBase;
 }
 
 const FORMAT = 'bootward-proposal-v1';
@@ -40,27 +36,8 @@ export function createProposal(
   const drafts = files.map(({ role, signed }) => createDraft(role, signed));
   const [first] = drafts;
   if (first === undefined) return refuse('it changes nothing');
-  return { name: `${first.role}-${first.version}`, drafts, base: baseOf(current, drafts) };
-}
-
-function baseOf(current: TrustedMetadata | undefined, drafts: readonly Draft[]): readonly Draft[] {
-  if (current === undefined) return [];
-  const replaced = current.delegated
-    .map(({ metadata }) => metadata)
-    .filter(({ role }) => drafts.some((draft) => draft.role === role));
-  return [current.root, current.targets, ...replaced].map(
-    ({ role, version, signed, canonical, signatures }) => ({ role, version, signed, canonical, signatures }),
-  );
-}
-
-/** Who may sign, as the proposal's own base says: for whoever has the proposal and nothing else. */
-export function authoritiesInBase({ drafts, base }: Proposal): Authorities {
-  const [root, targets] = ['root', 'targets'].map((role) => base.find((draft) => draft.role === role));
-  return {
-    root: root && parseRoot(encodeDraft(root)),
-    targets: targets && parseTargets(encodeDraft(targets)),
-    drafts,
-  };
+  const base = current === undefined ? new Map() : baseOf(current, drafts);
+  return { name: `${first.role}-${first.version}`, drafts, base };
 }
 
 /** Who may sign, as the metadata in force say and the proposal itself. */
@@ -118,7 +95,7 @@ export function mergeProposals(one: Proposal, other: Proposal, known: Authoritie
 }
 
 export function encodeProposal({ name, drafts, base }: Proposal): Uint8Array {
-  const document = { format: FORMAT, name, files: drafts.map(toJson), base: base.map(toJson) };
+  const document = { format: FORMAT, name, files: drafts.map(toJson), base: encodeBase(base) };
   return asciiBytes(`${JSON.stringify(document, null, 1)}\n`);
 }
 
@@ -133,17 +110,15 @@ export function parseProposal(bytes: Uint8Array): Proposal {
   if (!isJsonObject(document) || document.format !== FORMAT) return refuse(`"format" is not ${FORMAT}`);
   const { name, files, base } = document;
   if (typeof name !== 'string' || !NAME.test(name)) return refuse('"name" is not a name');
-  const drafts = parseFiles(files, 'files');
-  if (drafts.length === 0) return refuse('"files" is empty');
-  return { name, drafts, base: parseFiles(base, 'base') };
+  return { name, drafts: parseFiles(files), base: parseBase(base) };
 }
 
-function parseFiles(files: JsonValue | undefined, member: string): readonly Draft[] {
-  if (!Array.isArray(files) || files.length > MAX_DRAFTS)
-    return refuse(`"${member}" is not a list of at most ${MAX_DRAFTS}`);
+function parseFiles(files: JsonValue | undefined): readonly Draft[] {
+  if (!Array.isArray(files) || files.length === 0 || files.length > MAX_DRAFTS)
+    return refuse(`"files" is not a list of 1 to ${MAX_DRAFTS}`);
   const drafts = files.map(parseFile);
   if (new Set(drafts.map(({ role }) => role)).size !== drafts.length)
-    return refuse(`"${member}" has a role twice`);
+    return refuse('"files" has a role twice');
   return drafts;
 }
 

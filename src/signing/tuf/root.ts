@@ -13,8 +13,6 @@ export type TopLevelRole = (typeof TOP_LEVEL_ROLES)[number];
 export const GRANT_KEYS_FIELD = 'x-bootward-grant-keys';
 
 export interface RootMetadata extends UntrustedEnvelope {
-  /** The file, for whoever is to trust this root next. */
-  readonly bytes: Uint8Array;
   readonly keys: RoleKeys;
   readonly rules: Readonly<Record<TopLevelRole, RoleRule>>;
   readonly grantKeys: ReadonlyMap<string, TufKey>;
@@ -53,7 +51,7 @@ export function parseRoot(bytes: Uint8Array): RootMetadata {
   const { signed } = envelope;
   if (signed.consistent_snapshot !== true) invalid('root: "consistent_snapshot" is not true');
   const keys = parseKeys(signed.keys, 'root: "keys"');
-  return { ...envelope, bytes, keys, rules: parseRules(signed, keys), grantKeys: parseGrantKeys(signed) };
+  return { ...envelope, keys, rules: parseRules(signed, keys), grantKeys: parseGrantKeys(signed) };
 }
 
 function verifyNextRoot(current: RootMetadata, bytes: Uint8Array): RootMetadata {

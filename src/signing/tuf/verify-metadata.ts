@@ -38,6 +38,8 @@ export interface MetadataInput {
   readonly nowMs: number;
   /** By role name. */
   readonly previous?: ReadonlyMap<string, SeenMetadata>;
+  /** Delegated roles whose files are at hand; all of them unless told. */
+  readonly delegatedRoles?: ReadonlySet<string>;
 }
 
 export interface DelegatedRole {
@@ -58,7 +60,7 @@ export interface TrustedMetadata {
 
 /**
  * The client workflow of the TUF specification 1.0, section 5, over files that are already at hand. All
- * delegated roles are checked, not only one that some target asks for.
+ * delegated roles are checked, not only one that some target asks for, unless `delegatedRoles` says which.
  *
  * @throws {TufError}
  */
@@ -71,9 +73,9 @@ export function verifyMetadata(input: MetadataInput): TrustedMetadata {
   const timestamp = verifyTimestamp(root, input.files, seen); // 5.4
   const snapshot = verifySnapshot({ root, timestamp, files: input.files, seen }); // 5.5
   const targets = verifyTargets({ root, snapshot, files: input.files, seen }); // 5.6
-  const delegated = targets.delegations.map((delegation) =>
-    verifyDelegated({ delegation, targets, snapshot, files: input.files, seen }),
-  );
+  const delegated = targets.delegations
+    .filter(({ role }) => input.delegatedRoles?.has(role) ?? true)
+    .map((delegation) => verifyDelegated({ delegation, targets, snapshot, files: input.files, seen }));
   requireSnapshotExact(snapshot, targets, seen);
   return { rootChain, root, timestamp, snapshot, targets, delegated };
 }

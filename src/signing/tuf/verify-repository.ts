@@ -44,7 +44,11 @@ export interface VerifiedRepository {
  * @throws {TufError}
  */
 export function verifyRepository(input: MetadataInput): VerifiedRepository {
-  const trusted = verifyMetadata(input);
+  return repositoryOf(verifyMetadata(input));
+}
+
+/** The same of metadata that have been verified already. @throws {TufError} when a listing is none */
+export function repositoryOf(trusted: TrustedMetadata): VerifiedRepository {
   const roles = rolesOf(trusted);
   const channels = new Map<string, readonly ReleaseListing[]>();
   let stage0Builds: readonly Stage0Listing[] = [];
