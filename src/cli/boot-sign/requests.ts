@@ -1,7 +1,8 @@
 import { Command } from 'commander';
-import { isJsonObject, type JsonObject, parseStrictJson } from '../../core/strict-json.ts';
-import { type CommandContext, printResult } from './command.ts';
+import type { JsonObject } from '../../core/strict-json.ts';
+import { type CommandContext, printResult, showBeforeSigning } from './command.ts';
 import { KEY_HELP, withKeyAccess, withKeyOpener } from './key-access.ts';
+import { type ContentOptions, describeRequest } from './request-content.ts';
 import { createServiceCommand, type ServiceCommandOptions, toRequestId } from './service-command.ts';
 import { addressOf } from './service-options.ts';
 import {
@@ -13,12 +14,16 @@ import {
 } from './signing-service-client.ts';
 
 type KeyOptions = ServiceCommandOptions & { readonly key?: string };
+type ShowOptions = ServiceCommandOptions & ContentOptions;
+type ApproveOptions = KeyOptions & ContentOptions;
 type All = { readonly all?: true };
 
 /** What waits in a signing service: see it, approve it, take it back. */
 export function createRequestsCommand(context: CommandContext): Command {
   const byId = (name: string, description: string): Command =>
     withKeyAccess(createServiceCommand(name, description)).argument('<ID>', 'the request', toRequestId);
+  const withRepository = (command: Command): Command =>
+    command.option('--repository <DIR>', 'a repository folder that you have: shows what would change in it');
   return new Command('requests')
     .description('what waits in the signing service for the approval of people')
     .addCommand(
@@ -27,14 +32,14 @@ export function createRequestsCommand(context: CommandContext): Command {
         .action((options: ServiceCommandOptions & All) => list(context, options)),
     )
     .addCommand(
-      byId('show', 'what exactly would be signed').action((id: string, options: ServiceCommandOptions) =>
-        show(context, id, options),
+      withRepository(byId('show', 'what exactly would be signed')).action(
+        (id: string, options: ShowOptions) => show(context, id, options),
       ),
     )
     .addCommand(
-      byId('approve', 'sign the digest of a request with your own key')
+      withRepository(byId('approve', 'sign the digest of a request with your own key'))
         .requiredOption('--key <KEY>', `your private key: ${KEY_HELP}`)
-        .action((id: string, options: KeyOptions) => approve(context, id, options)),
+        .action((id: string, options: ApproveOptions) => approve(context, id, options)),
     )
     .addCommand(
       byId('withdraw', 'close a request that you made, or as an approver')
@@ -54,23 +59,26 @@ async function list(context: CommandContext, options: ServiceCommandOptions & Al
   });
 }
 
-async function show(context: CommandContext, id: string, options: ServiceCommandOptions): Promise<void> {
+async function show(context: CommandContext, id: string, options: ShowOptions): Promise<void> {
   const { request, signed } = await getRequest(await addressOf(options), id);
+  const changes = await describeRequest(request, signed, options);
   await printResult(context, options, {
-    lines: [describe(request), ...contentOf(signed)],
-    json: { request: jsonOf(request), signed },
+    lines: [describe(request), ...changes.map((line) => `  ${line}`)],
+    json: { request: jsonOf(request), changes: [...changes], signed },
   });
 }
 
-async function approve(context: CommandContext, id: string, options: KeyOptions): Promise<void> {
+async function approve(context: CommandContext, id: string, options: ApproveOptions): Promise<void> {
   const address = await addressOf(options);
   const { request, signed } = await getRequest(address, id);
+  const changes = await describeRequest(request, signed, options);
+  showBeforeSigning(context, options, changes);
   const approved = await withKeyOpener(options, async ({ open }) =>
     approveRequest(address, request, await open(options.key ?? '')),
   );
   await printResult(context, options, {
-    lines: [...contentOf(signed), describe(approved)],
-    json: { request: jsonOf(approved) },
+    lines: [describe(approved)],
+    json: { request: jsonOf(approved), changes: [...changes] },
   });
 }
 
@@ -93,16 +101,4 @@ function describe({ id, role, version, state, people, missing, expiresMs, client
 
 function jsonOf({ people, ...request }: ShownRequest): JsonObject {
   return { ...request, people: [...people] };
-}
-
-const MAX_TEXT_BYTES = 8 * 1024 * 1024;
-
-/** What a person looks at before they approve: until when it is good, and each thing that it lists. */
-function contentOf(signed: string): string[] {
-  const document = parseStrictJson(signed, { maxBytes: MAX_TEXT_BYTES });
-  if (!isJsonObject(document)) return [];
-  const { targets, meta, expires } = document;
-  const listed = isJsonObject(targets) ? targets : isJsonObject(meta) ? meta : {};
-  const lines = Object.entries(listed).map(([name, value]) => `  ${name} ${JSON.stringify(value)}`);
-  return [`  good until ${String(expires)}`, ...lines];
 }

@@ -1,0 +1,49 @@
+import { bytesEqual } from '../../core/bytes.ts';
+import { layoutOf } from '../../signing/repository/layout.ts';
+import { loadMetadata, trustedMetadata } from '../../signing/repository/metadata-folder.ts';
+import { describeContent, describeProposal } from '../../signing/tuf/describe-proposal.ts';
+import { type Draft, parseDraft, unsignedFile } from '../../signing/tuf/draft.ts';
+import { describeOutdated } from '../../signing/tuf/finish-proposal.ts';
+import { type ShownRequest, SigningServiceError } from './signing-service-client.ts';
+
+export interface ContentOptions {
+  readonly repository?: string;
+}
+
+/**
+ * What a person looks at before they approve: all that the file would say, or with a repository of their own
+ * what it would change.
+ *
+ * @throws {SigningServiceError | TufError} when the text is not what the request says that it is
+ */
+export async function describeRequest(
+  request: ShownRequest,
+  signed: string,
+  { repository }: ContentOptions,
+): Promise<readonly string[]> {
+  const draft = draftOf(request, signed);
+  if (repository === undefined) return describeContent(draft);
+  const current = trustedMetadata(await loadMetadata(layoutOf(repository)));
+  const drafts = [draft];
+  return isOnline(draft)
+    ? describeContent(draft)
+    : [...describeOutdated({ drafts }, current), ...describeProposal({ drafts }, current)];
+}
+
+/** Read by the role's own reader: an approval names role and version, so the text must be theirs. */
+function draftOf({ type, role, version }: ShownRequest, signed: string): Draft {
+  if (type !== 'metadata') return refuse(`this boot-sign cannot show a request of type ${type}`);
+  const canonical = Buffer.from(signed, 'latin1');
+  const draft = parseDraft(role, unsignedFile(canonical));
+  if (draft.version !== version || !bytesEqual(draft.canonical, canonical))
+    return refuse(`the text is not ${role} version ${version} in canonical form`);
+  return draft;
+}
+
+function isOnline({ role }: Draft): boolean {
+  return role === 'snapshot' || role === 'timestamp';
+}
+
+function refuse(message: string): never {
+  throw new SigningServiceError('signing-service-answer-invalid', message);
+}
