@@ -8,6 +8,7 @@ import { loadOrCreateServerKey } from '../signing/keys/server-key.ts';
 import { createArtifactStore } from '../storage/artifact-store.ts';
 import { openDatabase } from '../storage/database.ts';
 import { createSqlAttestationStore } from '../storage/sql-attestation-store.ts';
+import { createSqlChannelStore } from '../storage/sql-channels.ts';
 import { createSqlEventStore } from '../storage/sql-events.ts';
 import { createSqlPolicyStore } from '../storage/sql-policies.ts';
 import { createSqlReleaseStore } from '../storage/sql-release-store.ts';
@@ -26,9 +27,11 @@ import { registerEvidenceRoutes } from './routes/evidence.ts';
 import { registerFirmwareRoutes } from './routes/firmware.ts';
 import { registerHealthRoutes } from './routes/health.ts';
 import { registerMetadataRoutes } from './routes/metadata.ts';
+import { registerChannelRoutes } from './routes/operators/channels.ts';
 import { registerEndorsementKeyRoutes } from './routes/operators/endorsement-keys.ts';
 import { registerEventRoutes } from './routes/operators/events.ts';
 import { registerFirmwareApprovalRoutes } from './routes/operators/firmware.ts';
+import { registerNodeChoiceRoutes } from './routes/operators/node-choices.ts';
 import { registerNodeRoutes } from './routes/operators/nodes.ts';
 import { registerPolicyRoutes } from './routes/operators/policies.ts';
 import { registerReleaseRoutes } from './routes/operators/releases.ts';
@@ -38,6 +41,7 @@ import { registerVerdictRoutes } from './routes/operators/verdicts.ts';
 import { createAdmissionService } from './services/admission.ts';
 import { createAppraiser } from './services/appraiser.ts';
 import { createChallengeService } from './services/challenges.ts';
+import { createChannelService } from './services/channels.ts';
 import { createEkExaminer } from './services/ek-examiner.ts';
 import { createEnrolmentTokenService } from './services/enrolment-tokens.ts';
 import { createEnrolmentService } from './services/enrolments.ts';
@@ -48,6 +52,7 @@ import { startHousekeeping } from './services/housekeeping.ts';
 import { createPolicyService } from './services/policies.ts';
 import { createPolicyTrial } from './services/policy-trial.ts';
 import { createReadinessService } from './services/readiness.ts';
+import { createReleaseChoice } from './services/release-choice.ts';
 import { createRepositoryService, type RepositoryService } from './services/repository.ts';
 import { createTrustAnchorService } from './services/trust-anchors.ts';
 import { loadTlsFolder, type TlsIdentity } from './tls/tls-folder.ts';
@@ -73,7 +78,7 @@ export async function startBootServer(on: {
   const services = createServices(state, { config, clock, logger });
   const doors = createDoors(state.tls, config, logger);
   registerRoutes(doors, { ...state, ...services, config, clock });
-  const housekeeping = startHousekeeping({ ...state, ...services, clock, logger });
+  const housekeeping = startHousekeeping({ ...state, ...services, config, clock, logger });
   const ports = { firmware: await doors.firmware.listen(), agents: await doors.agents.listen() };
   await doors.operators.listen();
   const { authority } = state.tls;
@@ -126,13 +131,14 @@ async function openState(config: Config, clock: Clock) {
     runningNodes: createSqlRunningNodeStore(database),
     eventStore: createSqlEventStore(database),
     repository,
+    channels: createSqlChannelStore(database),
   };
 }
 
 type State = Awaited<ReturnType<typeof openState>>;
 
 function createServices(
-  { trustAnchors, tls, grantKey, store, tokenStore, policyStore, repository }: State,
+  { trustAnchors, tls, grantKey, store, tokenStore, policyStore, repository, channels }: State,
   { config, clock, logger }: { config: Config; clock: Clock; logger: Logger },
 ) {
   const random = systemRandom;
@@ -154,6 +160,7 @@ function createServices(
     random,
   });
   const threads = config.limits.verificationThreads;
+  const releaseChoice = createReleaseChoice({ channels, repository, clock });
   const verification =
     threads === 0 ? createInlineVerification() : createVerificationWorkers({ threads, logger });
   const appraiser = createAppraiser({
@@ -170,8 +177,17 @@ function createServices(
     grants,
     policies,
     policyTrial: createPolicyTrial({ store, policyStore, policies, repository, clock }),
+    channelService: createChannelService({ channels, repository, clock, random }),
     firmware: createFirmwareService({ store, policyStore, clock }),
-    evidence: createEvidenceService({ store, policyStore, policies, repository, grants, appraiser, clock }),
+    evidence: createEvidenceService({
+      store,
+      policyStore,
+      policies,
+      releaseChoice,
+      grants,
+      appraiser,
+      clock,
+    }),
     enrolments: createEnrolmentService({
       store,
       challenges,
@@ -237,6 +253,8 @@ function registerRoutes(
   const { maxBodyBytes, maxArtifactBytes } = on.config.limits;
   registerHealthRoutes(operators.app, on);
   registerNodeRoutes(operators.app, on);
+  registerNodeChoiceRoutes(operators.app, on);
+  registerChannelRoutes(operators.app, on);
   registerEndorsementKeyRoutes(operators.app, { ...on, maxBodyBytes });
   registerTokenRoutes(operators.app, on);
   registerTrustAnchorRoutes(operators.app, on);

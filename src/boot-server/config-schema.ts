@@ -129,6 +129,7 @@ export const CONFIG_SCHEMA = Type.Object(
     challengeTtlSeconds: seconds(60, 600, 120),
     grantTtlSeconds: seconds(60, 3600, 600),
     drainSeconds: seconds(0, 600, 30),
+    rolloutCheckSeconds: seconds(1, 600, 10),
   },
   { additionalProperties: false },
 );

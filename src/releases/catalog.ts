@@ -54,15 +54,3 @@ export function artifactsOf({ listing, manifest }: Release): ReadonlyMap<string,
     [manifest.initramfs.sha256, manifest.initramfs.length],
   ]);
 }
-
-/**
- * What a node of this channel gets: the highest version that its release keys list.
- *
- * @throws {ReleaseError} `no-release`
- */
-export function chooseRelease(catalog: Catalog, channel: string): Release {
-  const release = newestRelease(listedReleases(catalog, channel));
-  if (release === undefined)
-    throw new ReleaseError('no-release', `channel ${channel} lists no release: publish one`);
-  return release;
-}

@@ -1,7 +1,7 @@
 import { CodedError } from '../core/errors.ts';
 
 export type ReleaseErrorCode =
-  | 'no-release'
+  | 'channel-unknown'
   | 'release-not-listed'
   | 'slot-empty'
   | 'slot-active'

@@ -4,6 +4,8 @@ import { type Migration, Migrator } from 'kysely/migration';
 import { StorageError } from './errors.ts';
 import { nodesAndReleases } from './migrations/0001-nodes-and-releases.ts';
 import { policiesAndRunningNodes } from './migrations/0002-policies-and-running-nodes.ts';
+import { floors } from './migrations/0003-floors.ts';
+import { channelsAndSlots } from './migrations/0004-channels-and-slots.ts';
 import type { Schema } from './schema.ts';
 import { createSqliteDialect } from './sqlite-dialect.ts';
 
@@ -14,6 +16,8 @@ export type DatabaseTransaction = Transaction<Schema>;
 const MIGRATIONS: Record<string, Migration> = {
   '0001-nodes-and-releases': nodesAndReleases,
   '0002-policies-and-running-nodes': policiesAndRunningNodes,
+  '0003-floors': floors,
+  '0004-channels-and-slots': channelsAndSlots,
 };
 
 /**

@@ -2,6 +2,7 @@ import type { Generated } from 'kysely';
 import type { Admission, Identity, NodeStatus, PlatformState } from '../attestation/node.ts';
 import type { Baseline, FirmwareApproval } from '../attestation/policy/baseline.ts';
 import type { Purpose } from '../attestation/quote/purpose.ts';
+import type { BootAttempt, Experience, FailureKind } from '../releases/node-releases.ts';
 
 /** Rows as they are in the tables; times are Unix seconds, 64-bit TPM values decimal text. */
 export interface Schema {
@@ -33,6 +34,8 @@ export interface Schema {
     session_proven_at: number | null;
     suspect_since: number | null;
     suspect_reason: string | null;
+    floor_record: Uint8Array | null;
+    floor_expected: Generated<number>;
   };
   retired_aks: { ak_name: string; node_id: string; retired_at: number };
   endorsement_keys: EndorsementKeyColumns & { node_id: string };
@@ -116,6 +119,26 @@ export interface Schema {
     issued_at: number;
     expires_at: number;
     closed_at: number | null;
+  };
+  /** One document of the whole state of a channel, replaced by its next revision. */
+  channels: { name: string; revision: number; document: string };
+  node_choices: { node_id: string; rollout_group: string | null; pinned_digest: string | null };
+  node_releases: {
+    node_id: string;
+    release_digest: string;
+    version: number;
+    experience: Experience;
+    failed_tries: number;
+    reset_count: number;
+    restart_count: number;
+    granted_at: number;
+    outcome: BootAttempt['outcome'];
+    rollout_id: string | null;
+    healthy_at: number | null;
+    failure_kind: FailureKind | null;
+    failure_at: number | null;
+    report: string | null;
+    report_at: number | null;
   };
   metadata_files: { name: string; bytes: Uint8Array; published_at: number };
   stage0_images: {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import type { ChannelCommand } from '../../src/releases/channel-command.ts';
 import type { NodeHistory } from '../../src/releases/node-releases.ts';
 import type { RolloutPlan } from '../../src/releases/rollout-plan.ts';
 import { type Act, releaseOf, type SimulatedChannel, simulateChannel } from './simulated-channel.ts';
@@ -36,16 +37,32 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   { weight: 5, arbitrary: fc.constantFrom(30, 400, 1000).map((seconds): Act => ({ do: 'wait', seconds })) },
   { weight: 3, arbitrary: version.map((of): Act => ({ do: 'publish', version: of })) },
   { weight: 1, arbitrary: version.map((of): Act => ({ do: 'withdraw', version: of })) },
-  { weight: 1, arbitrary: version.map((of): Act => ({ do: 'stage', version: of })) },
   {
-    weight: 3,
-    arbitrary: fc.tuple(version, plan).map(([of, how]): Act => ({ do: 'start', version: of, plan: how })),
-  },
-  {
-    weight: 4,
+    weight: 8,
     arbitrary: fc
-      .constantFrom('pause', 'resume', 'abort', 'promote', 'roll-back', 'follow')
-      .map((what) => ({ do: what }) as Act),
+      .oneof(
+        { weight: 1, arbitrary: version.map((of): ChannelCommand => ({ kind: 'stage', version: of })) },
+        {
+          weight: 3,
+          arbitrary: fc
+            .tuple(version, plan)
+            .map(([of, how]): ChannelCommand => ({ kind: 'start-rollout', version: of, plan: how })),
+        },
+        {
+          weight: 4,
+          arbitrary: fc
+            .constantFrom(
+              'pause-rollout',
+              'resume-rollout',
+              'abort-rollout',
+              'promote',
+              'roll-back',
+              'follow',
+            )
+            .map((kind) => ({ kind }) as ChannelCommand),
+        },
+      )
+      .map((command): Act => ({ do: 'command', command })),
   },
   {
     weight: 1,

@@ -1,16 +1,7 @@
 import { toHex } from '../../src/core/bytes.ts';
 import type { Release } from '../../src/releases/catalog.ts';
-import { newestRelease, requireListed } from '../../src/releases/catalog.ts';
-import {
-  type ChannelState,
-  createChannel,
-  followNewest,
-  openRollout,
-  rollBack,
-  type SlottedChannel,
-  stage,
-  useSlots,
-} from '../../src/releases/channel.ts';
+import { type ChannelState, createChannel, openRollout } from '../../src/releases/channel.ts';
+import { applyCommand, type ChannelCommand } from '../../src/releases/channel-command.ts';
 import { type Decision, decideRelease } from '../../src/releases/decision.ts';
 import { ReleaseError } from '../../src/releases/errors.ts';
 import {
@@ -21,15 +12,7 @@ import {
   type NodeHistory,
 } from '../../src/releases/node-releases.ts';
 import { advanceRollout, type Rollout } from '../../src/releases/rollout.ts';
-import {
-  abortRollout,
-  applyAdvance,
-  pauseRollout,
-  promote,
-  resumeRollout,
-  startRollout,
-} from '../../src/releases/rollout-commands.ts';
-import type { RolloutPlan } from '../../src/releases/rollout-plan.ts';
+import { applyAdvance } from '../../src/releases/rollout-commands.ts';
 import { tallyOf } from '../../src/releases/tally.ts';
 
 /** A release as the decision needs it; what it names is never looked at there. */
@@ -57,9 +40,7 @@ export type Act =
   | { do: 'wait'; seconds: number }
   | { do: 'publish'; version: number }
   | { do: 'withdraw'; version: number }
-  | { do: 'stage'; version: number }
-  | { do: 'start'; version: number; plan: RolloutPlan }
-  | { do: 'pause' | 'resume' | 'abort' | 'promote' | 'roll-back' | 'follow' }
+  | { do: 'command'; command: ChannelCommand }
   | { do: 'pin'; node: number; version: number }
   | { do: 'unpin'; node: number };
 
@@ -115,9 +96,6 @@ export function simulateChannel(on: {
       }
     },
   };
-
-  const slotted = (): SlottedChannel =>
-    useSlots(channel.state, { inForce: newestRelease(channel.listed), atSeconds: channel.nowSeconds });
 
   function tallyFor(rollout: Rollout, except?: SimulatedNode) {
     const histories = nodes.filter((node) => node !== except).map(({ history }) => history);
@@ -209,15 +187,14 @@ export function simulateChannel(on: {
       case 'withdraw':
         channel.listed = channel.listed.filter(({ listing }) => listing.version !== act.version);
         return;
-      case 'stage':
-        channel.state = stage(slotted(), requireListed(channel.listed, 'lab', act.version), atSeconds);
-        return;
-      case 'start': {
+      case 'command':
         rollouts += 1;
-        const release = requireListed(channel.listed, 'lab', act.version);
-        channel.state = startRollout(slotted(), { id: `r-${rollouts}`, release, plan: act.plan, atSeconds });
+        channel.state = applyCommand(channel.state, act.command, {
+          listed: channel.listed,
+          atSeconds,
+          rolloutId: `r-${rollouts}`,
+        });
         return;
-      }
       case 'pin': {
         const node = nodes[act.node];
         const pin = releaseOf(act.version).listing.sha256;
@@ -231,32 +208,8 @@ export function simulateChannel(on: {
         node.history = unpinned;
         return;
       }
-      case 'follow':
-        channel.state = followNewest(channel.state);
-        return;
-      default:
-        channel.state = command(act.do, slotted(), atSeconds);
     }
   }
 
   return channel;
-}
-
-function command(
-  what: 'pause' | 'resume' | 'abort' | 'promote' | 'roll-back',
-  state: SlottedChannel,
-  atSeconds: number,
-): SlottedChannel {
-  switch (what) {
-    case 'pause':
-      return pauseRollout(state);
-    case 'resume':
-      return resumeRollout(state, { atSeconds });
-    case 'abort':
-      return abortRollout(state, { atSeconds });
-    case 'promote':
-      return promote(state, atSeconds);
-    case 'roll-back':
-      return rollBack(state, atSeconds);
-  }
 }

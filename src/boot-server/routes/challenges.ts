@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import type { AttestationStore } from '../../attestation/attestation-store.ts';
 import type { NodeRecord } from '../../attestation/node.ts';
-import { chooseRelease } from '../../releases/catalog.ts';
+import { listedReleases } from '../../releases/catalog.ts';
 import type { AgentsApp } from '../doors.ts';
 import { Problem } from '../problems.ts';
 import type { ChallengeService } from '../services/challenges.ts';
@@ -41,7 +41,8 @@ export function registerChallengeRoutes(
 function requireRelease({ channel }: NodeRecord, repository: RepositoryService): void {
   const published = repository.current();
   if (published === undefined) throw new Problem('no-release', 'nothing has been published here yet');
-  chooseRelease(published.catalog, channel);
+  if (listedReleases(published.catalog, channel).length === 0)
+    throw new Problem('no-release', `channel ${channel} lists no release: publish one`);
 }
 
 function requireSession({ id, session }: NodeRecord): void {

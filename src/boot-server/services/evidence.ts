@@ -10,15 +10,16 @@ import { isAfterHandover } from '../../attestation/policy/evidence-policy.ts';
 import type { PolicyStore } from '../../attestation/policy/policy-store.ts';
 import type { Finding } from '../../attestation/reasons.ts';
 import { type Clock, secondsOf } from '../../core/clock.ts';
-import { chooseRelease, type Release } from '../../releases/catalog.ts';
+import type { Release } from '../../releases/catalog.ts';
 import { Problem } from '../problems.ts';
 import type { Appraiser } from './appraiser.ts';
 import { challengeDigest } from './challenges.ts';
 import type { ClientKey } from './client-key.ts';
 import type { GrantService } from './grants.ts';
+import { floorAfter, floorApprovalFor, isServerSetBack } from './node-floor.ts';
 import { findEnrolled } from './node-standing.ts';
 import type { PolicyService } from './policies.ts';
-import type { RepositoryService } from './repository.ts';
+import type { ReleaseChoice } from './release-choice.ts';
 import type { SubmittedEvidence } from './submitted-evidence.ts';
 import { evidenceProblem, spentChallenge, verdictRecord } from './verdicts.ts';
 
@@ -27,6 +28,8 @@ export interface AcceptedEvidence {
   notes: readonly Finding[];
   /** Of a boot. */
   granted?: { release: Release; grant: string };
+  /** Of a boot: what lets the stage-0 that was identified write its floor, hex. */
+  floorApproval?: string;
   /** Of a running system whose policy sets a deadline. */
   nextWithinSeconds?: number;
 }
@@ -55,7 +58,7 @@ export function createEvidenceService(on: {
   store: AttestationStore;
   policyStore: Pick<PolicyStore, 'findBaseline'>;
   policies: Pick<PolicyService, 'nextWithinSeconds'>;
-  repository: RepositoryService;
+  releaseChoice: ReleaseChoice;
   grants: GrantService;
   appraiser: Appraiser;
   clock: Clock;
@@ -83,9 +86,13 @@ export function createEvidenceService(on: {
   async function prepareGrant(
     node: NodeRecord,
     client: ClientKey,
-    { claimedStage0 }: NonNullable<Appraisal['accepted']>,
+    { claimedStage0, counters }: NonNullable<Appraisal['accepted']>,
   ) {
-    const release = chooseRelease(requirePublished(on.repository).catalog, node.channel);
+    const release = await on.releaseChoice.choose({
+      nodeId: node.id,
+      channel: node.channel,
+      cycle: counters,
+    });
     const grant = await on.grants.prepare({
       nodeId: node.id,
       release,
@@ -117,6 +124,7 @@ export function createEvidenceService(on: {
         ...(accepted && { basis: basisOf(node, accepted) }),
         ...(session && { session }),
         ...(accepted?.baseline && { baseline: accepted.baseline }),
+        ...(accepted && floorAfter(accepted, challenge.purpose)),
         ...(granted && { grant: granted.record }),
         ...(betraysItself({ challenge, appraisal, node }) && {
           suspect: {
@@ -133,9 +141,19 @@ export function createEvidenceService(on: {
       if (outcome === 'basis-moved') return service.submit(submission);
       if (outcome !== 'committed') throw await refuseSpent(challenge, node, outcome);
       if (!record.facts) throw evidenceProblem(appraisal);
+      if (challenge.purpose === 'health' && node.session)
+        await on.releaseChoice.bookHealth({
+          nodeId: node.id,
+          channel: node.channel,
+          cycle: node.session,
+          releaseDigest: node.session.releaseDigest,
+          health: 'healthy',
+        });
+      const floorApproval = accepted && isBoot ? floorApprovalFor(accepted) : undefined;
       return {
         facts: record.facts,
         notes: appraisal.notes,
+        ...(floorApproval !== undefined && { floorApproval }),
         ...(granted && { granted: { release: granted.release, grant: granted.token } }),
         ...(nextWithinSeconds !== undefined && { nextWithinSeconds }),
       };
@@ -173,7 +191,13 @@ function sessionAfter(of: {
 
 function betraysItself(of: { challenge: ChallengeRecord; appraisal: Appraisal; node: NodeRecord }): boolean {
   const { verdict, authentic } = of.appraisal;
-  return isAfterHandover(of.challenge.purpose) && authentic && verdict !== 'accept' && !isFromBefore(of);
+  return (
+    isAfterHandover(of.challenge.purpose) &&
+    authentic &&
+    verdict !== 'accept' &&
+    !isFromBefore(of) &&
+    !isServerSetBack(of.appraisal)
+  );
 }
 
 /** What was asked of the boot before and comes late says nothing about this one. */
@@ -207,11 +231,4 @@ function wrongPurpose(challenge: ChallengeRecord, purpose: ChallengeRecord['purp
     notes: [],
     authentic: false,
   });
-}
-
-function requirePublished(repository: RepositoryService) {
-  const published = repository.current();
-  if (published === undefined)
-    throw new Problem('no-release', 'nothing has been published on this server yet: run "boot-sign publish"');
-  return published;
 }

@@ -2,9 +2,13 @@ import type { AttestationStore } from '../../attestation/attestation-store.ts';
 import type { RunningNodeStore } from '../../attestation/running-nodes.ts';
 import { type Clock, secondsOf } from '../../core/clock.ts';
 import { messageOf } from '../../core/errors.ts';
+import type { ChannelStore } from '../../releases/channel-store.ts';
+import type { Config } from '../config.ts';
 import type { Logger } from '../logger.ts';
 import type { PolicyService } from './policies.ts';
 import type { ReadinessService } from './readiness.ts';
+import type { RepositoryService } from './repository.ts';
+import { progressRollouts } from './rollout-progress.ts';
 import { suspectSilentNodes } from './silent-nodes.ts';
 
 const INTERVAL_MS = 60_000;
@@ -13,7 +17,7 @@ const KEPT_SECONDS = 3600;
 const DAY_SECONDS = 86_400;
 
 /**
- * Once a minute: forgets what expired, looks who has fallen silent, and warns of metadata that will expire. A round that fails is logged and the
+ * Looks after rollouts every few seconds. Once a minute: forgets what expired, looks who has fallen silent, and warns of metadata that will expire. A round that fails is logged and the
  * next one tries again.
  */
 export function startHousekeeping(on: {
@@ -21,6 +25,9 @@ export function startHousekeeping(on: {
   runningNodes: RunningNodeStore;
   policies: PolicyService;
   readiness: Pick<ReadinessService, 'warnings'>;
+  channels: ChannelStore;
+  repository: Pick<RepositoryService, 'current'>;
+  config: Pick<Config, 'rolloutCheckSeconds'>;
   clock: Clock;
   logger: Logger;
 }): {
@@ -34,6 +41,11 @@ export function startHousekeeping(on: {
     warnOnce();
   }, INTERVAL_MS);
   timer.unref();
+  const rollouts = setInterval(
+    () => void attempt('looking after rollouts', () => progressRollouts(on)),
+    on.config.rolloutCheckSeconds * 1000,
+  );
+  rollouts.unref();
 
   /** Each warning once a day, so that a log is read and an alarm rings again. */
   function warnOnce(): void {
@@ -54,5 +66,10 @@ export function startHousekeeping(on: {
     }
   }
 
-  return { stop: () => clearInterval(timer) };
+  return {
+    stop() {
+      clearInterval(timer);
+      clearInterval(rollouts);
+    },
+  };
 }

@@ -19,6 +19,7 @@ const DECISIONS = [
   ['assert-rom', 'say that its ROM verifies stage-0, which no evidence tells'],
   ['withdraw-rom', 'take that back; its grants are closed'],
   ['forget-baseline', 'take its next boot as its first, by the rule of its policy'],
+  ['reset-floor', 'let its next evidence come without the floor record of its TPM, or with a lower one'],
 ] as const;
 
 type Decision = (typeof DECISIONS)[number][0];
@@ -33,13 +34,33 @@ export function register(nodes: Command): void {
     .argument('<node>', 'its id')
     .description('one node and its last verdicts')
     .action((id: string, _options, command: Command) => showNode(command.optsWithGlobals(), id));
+  nodes
+    .command('releases')
+    .argument('<node>', 'its id')
+    .description('what it went through with each release, and what it said last')
+    .action((id: string, _options, command: Command) => showReleases(command.optsWithGlobals(), id));
+  nodes
+    .command('group')
+    .argument('<node>', 'its id')
+    .argument('[group]', 'the group whose turn in rollouts it shares; none: it leaves its group')
+    .description('put it into a group for rollouts')
+    .action((id: string, group: string | undefined, _options, command: Command) =>
+      changeGroup(command.optsWithGlobals(), { id, group }),
+    );
+  nodes
+    .command('retry')
+    .argument('<node>', 'its id')
+    .description('let it try again what it has given up')
+    .action((id: string, _options, command: Command) => retry(command.optsWithGlobals(), id));
   for (const [verb, description] of DECISIONS) {
     const decision = nodes
       .command(verb)
       .argument('<node>', 'its id')
-      .option('--reason <text>', 'kept in the audit log')
       .description(description)
       .action((id: string, _options, command: Command) => decide(command.optsWithGlobals(), { id, verb }));
+    const reason = ['--reason <text>', 'kept in the audit log'] as const;
+    if (verb === 'reset-floor') decision.requiredOption(...reason);
+    else decision.option(...reason);
     if (verb === 'approve') decision.option('--channel <name>', 'the channel it gets releases from');
   }
 }
@@ -69,6 +90,7 @@ const NODE_DETAILS: readonly Column[] = [
   ['ROM ASSERTED', (node) => node.romAsserted],
   ['SUSPECT', (node) => describeSuspicion(node.suspect)],
   ['RUNNING', (node) => describeSession(node.session)],
+  ['FLOOR', (node) => describeFloor(node.floor)],
   // What the machine says of itself; nothing was decided on it.
   ['SAYS IT IS', (node) => wordsOf(node.hints)],
 ];
@@ -82,6 +104,17 @@ function describeSession(session: JsonValue | undefined): string {
   if (session === undefined || session === null) return '-';
   const [startedAt, provenAt] = ['startedAt', 'provenAt'].map((name) => formatTime(memberOf(session, name)));
   return `release ${printable(memberOf(session, 'releaseDigest'))} since ${startedAt}, proven ${provenAt}`;
+}
+
+const FLOOR_VERSIONS = ['root', 'targets', 'snapshot', 'channel'] as const;
+
+/** The metadata versions below which the node itself goes never again. */
+function describeFloor(floor: JsonValue | undefined): string {
+  if (floor === undefined || floor === null) return '-';
+  if (memberOf(floor, 'shown') !== true) return 'expected, none shown yet';
+  const versions = FLOOR_VERSIONS.map((role) => `${role} ${printable(memberOf(floor, role))}`);
+  const signedAt = memberOf(floor, 'signedAt');
+  return `${versions.join(', ')}, signed ${signedAt === 0 ? '-' : formatTime(signedAt)}`;
 }
 
 async function listNodes(options: Options): Promise<void> {
@@ -106,6 +139,46 @@ async function decide(
   if (options.channel !== undefined) body.channel = options.channel;
   const node = await call(options, { method: 'POST', path: `${nodePath(id)}/${verb}`, body });
   await printSentence(options, `${id} is ${printable(memberOf(node, 'status'))}`, node);
+}
+
+const EXPERIENCE_COLUMNS: readonly Column[] = [
+  ['VERSION', (release) => release.version],
+  ['EXPERIENCE', (release) => release.experience],
+  ['DIGEST', (release) => release.digest],
+];
+
+async function showReleases(options: Options, id: string): Promise<void> {
+  const answer = await call(options, { method: 'GET', path: `${nodePath(id)}/releases` });
+  const releases = memberOf(answer, 'releases');
+  await printRows(options, EXPERIENCE_COLUMNS, releases);
+  if (options.output !== 'table' || !Array.isArray(releases)) return;
+  for (const release of releases) printReport(release);
+}
+
+/** Each line of it by itself: the text is the node's. */
+function printReport(release: JsonValue): void {
+  const report = memberOf(release, 'report');
+  if (typeof report !== 'string') return;
+  print(`\nabout version ${printable(memberOf(release, 'version'))} it said:`);
+  for (const line of report.trimEnd().split('\n')) print(`  ${printable(line)}`);
+}
+
+async function changeGroup(
+  options: Options,
+  { id, group }: { id: string; group: string | undefined },
+): Promise<void> {
+  const body: JsonObject = group === undefined ? {} : { group };
+  const node = await call(options, { method: 'POST', path: `${nodePath(id)}/group`, body });
+  await printSentence(
+    options,
+    group === undefined ? `${id} is in no group` : `${id} is in group ${group}`,
+    node,
+  );
+}
+
+async function retry(options: Options, id: string): Promise<void> {
+  const node = await call(options, { method: 'POST', path: `${nodePath(id)}/retry`, body: {} });
+  await printSentence(options, `${id} may try again what it has given up`, node);
 }
 
 function nodePath(id: string): string {

@@ -59,6 +59,36 @@ const NOUNS: readonly Noun[] = [
     load: () => import('./firmware.ts'),
   },
   {
+    name: 'channels',
+    description: 'how each channel chooses among the releases that its keys list',
+    load: () => import('./channels.ts'),
+  },
+  {
+    name: 'slots',
+    description: 'the two releases of a channel that nodes can be given',
+    load: () => import('./slots.ts'),
+  },
+  {
+    name: 'rollout',
+    description: "move a channel's nodes to another release, step by step",
+    load: () => import('./rollout.ts'),
+  },
+  {
+    name: 'promote',
+    description: "make a channel's other slot the active one for all nodes, now",
+    load: () => import('./promote.ts'),
+  },
+  {
+    name: 'rollback',
+    description: 'go back to the release that was active before',
+    load: () => import('./rollback.ts'),
+  },
+  {
+    name: 'pin',
+    description: 'give one node one release, whatever its channel does',
+    load: () => import('./pin.ts'),
+  },
+  {
     name: 'events',
     description: 'the log of what happened',
     load: () => import('./events.ts'),

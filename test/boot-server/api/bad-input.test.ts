@@ -131,6 +131,62 @@ const JSON_CALLS: Record<string, { path: () => string; body: () => Promise<objec
     path: () => `/admin/v1/nodes/${node.id}/forget-baseline`,
     body: async () => ({ reason: '' }),
   },
+  'operators POST /admin/v1/channels/:channel/stage': {
+    path: () => '/admin/v1/channels/demo/stage',
+    body: async () => ({ version: 1, reason: '' }),
+  },
+  'operators POST /admin/v1/channels/:channel/promote': {
+    path: () => '/admin/v1/channels/demo/promote',
+    body: async () => ({ reason: '' }),
+  },
+  'operators POST /admin/v1/channels/:channel/rollback': {
+    path: () => '/admin/v1/channels/demo/rollback',
+    body: async () => ({ reason: '' }),
+  },
+  'operators POST /admin/v1/channels/:channel/follow': {
+    path: () => '/admin/v1/channels/demo/follow',
+    body: async () => ({ reason: '' }),
+  },
+  'operators POST /admin/v1/channels/:channel/health': {
+    path: () => '/admin/v1/channels/demo/health',
+    body: async () => ({ maxTries: 3, healthWindowSeconds: 60, reason: '' }),
+  },
+  'operators POST /admin/v1/channels/:channel/rollout': {
+    path: () => '/admin/v1/channels/demo/rollout',
+    body: async () => ({
+      version: 1,
+      plan: { steps: ['100%'], soakSeconds: 1, failureBudget: 1, concurrency: 1, quorumPercent: 1 },
+      reason: '',
+    }),
+  },
+  'operators POST /admin/v1/channels/:channel/rollout/pause': {
+    path: () => '/admin/v1/channels/demo/rollout/pause',
+    body: async () => ({ reason: '' }),
+  },
+  'operators POST /admin/v1/channels/:channel/rollout/abort': {
+    path: () => '/admin/v1/channels/demo/rollout/abort',
+    body: async () => ({ reason: '' }),
+  },
+  'operators POST /admin/v1/channels/:channel/rollout/resume': {
+    path: () => '/admin/v1/channels/demo/rollout/resume',
+    body: async () => ({ failureBudget: 2, reason: '' }),
+  },
+  'operators POST /admin/v1/nodes/:id/pin': {
+    path: () => `/admin/v1/nodes/${node.id}/pin`,
+    body: async () => ({ version: 1, reason: '' }),
+  },
+  'operators POST /admin/v1/nodes/:id/unpin': {
+    path: () => `/admin/v1/nodes/${node.id}/unpin`,
+    body: async () => ({ reason: '' }),
+  },
+  'operators POST /admin/v1/nodes/:id/retry': {
+    path: () => `/admin/v1/nodes/${node.id}/retry`,
+    body: async () => ({ reason: '' }),
+  },
+  'operators POST /admin/v1/nodes/:id/group': {
+    path: () => `/admin/v1/nodes/${node.id}/group`,
+    body: async () => ({ group: 'canary', reason: '' }),
+  },
   'operators POST /admin/v1/policies': {
     path: () => '/admin/v1/policies',
     body: async () => ({ document: 'a document' }),
@@ -191,6 +247,22 @@ const NAMED_CALLS: Record<string, string> = {
   'operators POST /admin/v1/nodes/:id/assert-rom': `n-${'0'.repeat(20)}`,
   'operators POST /admin/v1/nodes/:id/withdraw-rom': `n-${'0'.repeat(20)}`,
   'operators POST /admin/v1/nodes/:id/forget-baseline': `n-${'0'.repeat(20)}`,
+  'operators GET /admin/v1/channels/:channel': 'demo',
+  'operators GET /admin/v1/channels/:channel/rollout': 'demo',
+  'operators POST /admin/v1/channels/:channel/stage': 'demo',
+  'operators POST /admin/v1/channels/:channel/promote': 'demo',
+  'operators POST /admin/v1/channels/:channel/rollback': 'demo',
+  'operators POST /admin/v1/channels/:channel/follow': 'demo',
+  'operators POST /admin/v1/channels/:channel/health': 'demo',
+  'operators POST /admin/v1/channels/:channel/rollout': 'demo',
+  'operators POST /admin/v1/channels/:channel/rollout/pause': 'demo',
+  'operators POST /admin/v1/channels/:channel/rollout/abort': 'demo',
+  'operators POST /admin/v1/channels/:channel/rollout/resume': 'demo',
+  'operators POST /admin/v1/nodes/:id/pin': `n-${'0'.repeat(20)}`,
+  'operators POST /admin/v1/nodes/:id/unpin': `n-${'0'.repeat(20)}`,
+  'operators POST /admin/v1/nodes/:id/retry': `n-${'0'.repeat(20)}`,
+  'operators POST /admin/v1/nodes/:id/group': `n-${'0'.repeat(20)}`,
+  'operators GET /admin/v1/nodes/:id/releases': `n-${'0'.repeat(20)}`,
   'operators GET /admin/v1/policies/:name': 'edge',
   'operators POST /admin/v1/policies/:name/withdraw': 'edge',
   'operators POST /admin/v1/firmware/approvals/:id/withdraw': '1',
@@ -209,6 +281,7 @@ const PLAIN_CALLS = [
   'agents DELETE /v1/grant',
   'operators GET /healthz',
   'operators GET /readyz',
+  'operators GET /admin/v1/channels',
   'operators GET /admin/v1/nodes',
   'operators GET /admin/v1/eks',
   'operators GET /admin/v1/tokens',

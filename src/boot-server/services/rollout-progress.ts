@@ -1,0 +1,79 @@
+import { setImmediate as yieldToOthers } from 'node:timers/promises';
+import { type Clock, secondsOf } from '../../core/clock.ts';
+import { findRelease } from '../../releases/catalog.ts';
+import { type ChannelState, openRollout, type SlottedChannel } from '../../releases/channel.ts';
+import type { ChannelStore } from '../../releases/channel-store.ts';
+import { bookSilence } from '../../releases/node-releases.ts';
+import { channelEvents, historyEvents } from '../../releases/release-events.ts';
+import { advanceRollout, describeRollout } from '../../releases/rollout.ts';
+import { applyAdvance } from '../../releases/rollout-commands.ts';
+import { tallyOf } from '../../releases/tally.ts';
+import type { Logger } from '../logger.ts';
+import type { RepositoryService } from './repository.ts';
+
+/** In one round; what is left has its turn in the next. */
+const MAX_SILENT_PER_CHANNEL = 1000;
+
+/**
+ * What time does to rollouts: boots whose health window has passed have failed, and each running rollout goes a step
+ * on, completes, or halts. Several servers may do this at one time: one of them does each thing.
+ */
+export async function progressRollouts(on: {
+  channels: ChannelStore;
+  repository: Pick<RepositoryService, 'current'>;
+  clock: Clock;
+  logger: Logger;
+}): Promise<void> {
+  for (const channel of await on.channels.listChannels()) {
+    if (channel.mode !== 'slots') continue;
+    await bookSilentBoots(channel, on);
+    await progress(channel, on);
+    await yieldToOthers();
+  }
+}
+
+async function bookSilentBoots(
+  channel: SlottedChannel,
+  { channels, clock, logger }: { channels: ChannelStore; clock: Clock; logger: Logger },
+): Promise<void> {
+  const atSeconds = secondsOf(clock);
+  const silent = await channels.listSilent({
+    channel: channel.channel,
+    grantedBeforeSeconds: atSeconds - channel.health.healthWindowSeconds,
+    limit: MAX_SILENT_PER_CHANNEL,
+  });
+  for (const nodeId of silent) {
+    const before = await channels.findHistory(nodeId);
+    const after = bookSilence(before, channel.health, atSeconds);
+    const events = historyEvents(before, after, channel.health);
+    const outcome = await channels.saveHistory({ before, after, channel, events, atSeconds });
+    if (outcome === 'saved') logger.warn({ nodeId }, 'a boot was not reported healthy in its window');
+  }
+}
+
+async function progress(
+  channel: SlottedChannel,
+  on: {
+    channels: ChannelStore;
+    repository: Pick<RepositoryService, 'current'>;
+    clock: Clock;
+    logger: Logger;
+  },
+): Promise<void> {
+  const rollout = openRollout(channel);
+  if (rollout?.state !== 'running') return;
+  const nowSeconds = secondsOf(on.clock);
+  const histories = await on.channels.listHistories(channel.channel);
+  const tally = tallyOf(rollout, { histories, health: channel.health, nowSeconds });
+  const { releaseDigest } = rollout;
+  const release = findRelease(on.repository.current()?.catalog, { channel: channel.channel, releaseDigest });
+  const advanced = advanceRollout(rollout, { tally, isListed: release !== undefined, nowSeconds });
+  if (advanced === rollout) return;
+  const after: ChannelState = applyAdvance(channel, advanced, nowSeconds);
+  const events = channelEvents(channel, after);
+  const outcome = await on.channels.saveChannel({ before: channel, after, events, atSeconds: nowSeconds });
+  if (outcome === 'moved') return;
+  const words = describeRollout(advanced);
+  if (advanced.state === 'halted') on.logger.error({ channel: channel.channel }, `rollout halted: ${words}`);
+  else on.logger.info({ channel: channel.channel }, `rollout: ${words}`);
+}

@@ -1,0 +1,158 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Insertable, Selectable } from 'kysely';
+import type { ChannelState } from '../releases/channel.ts';
+import type { BootReport } from '../releases/channel-store.ts';
+import {
+  DEFAULT_HEALTH_RULES,
+  experienceOf,
+  type NodeHistory,
+  type NodeRelease,
+} from '../releases/node-releases.ts';
+import type { Rollout, RolloutTally } from '../releases/rollout.ts';
+import type { Database, DatabaseTransaction } from './database.ts';
+import type { Schema } from './schema.ts';
+
+type Row = Selectable<Schema['node_releases']>;
+type Choices = Pick<Selectable<Schema['node_choices']>, 'rollout_group' | 'pinned_digest'>;
+
+export async function findHistory(database: Database, nodeId: string): Promise<NodeHistory> {
+  const rows = await database
+    .selectFrom('node_releases')
+    .selectAll()
+    .where('node_id', '=', nodeId)
+    .orderBy('release_digest')
+    .execute();
+  const choices = await database
+    .selectFrom('node_choices')
+    .select(['rollout_group', 'pinned_digest'])
+    .where('node_id', '=', nodeId)
+    .executeTakeFirst();
+  return toHistory(nodeId, rows, choices);
+}
+
+export async function listHistories(database: Database, channel: string): Promise<NodeHistory[]> {
+  const nodes = await database
+    .selectFrom('nodes')
+    .leftJoin('node_choices', 'node_choices.node_id', 'nodes.id')
+    .select(['nodes.id', 'rollout_group', 'pinned_digest'])
+    .where('channel', '=', channel)
+    .where('status', '=', 'enrolled')
+    .orderBy('nodes.id')
+    .execute();
+  const rows = await database
+    .selectFrom('node_releases')
+    .innerJoin('nodes', 'nodes.id', 'node_releases.node_id')
+    .selectAll('node_releases')
+    .where('nodes.channel', '=', channel)
+    .execute();
+  const ofNode = Map.groupBy(rows, (row) => row.node_id);
+  return nodes.map((node) => toHistory(node.id, ofNode.get(node.id) ?? [], node));
+}
+
+/** Those who are healthy need no look: only as many rows as the failure budget lets there be. */
+export async function countTrying(
+  database: Database,
+  { rollout, exceptNodeId }: { rollout: Rollout; exceptNodeId: string },
+): Promise<Pick<RolloutTally, 'open' | 'away' | 'failed'>> {
+  const rows = await database
+    .selectFrom('node_releases')
+    .select(['experience', 'outcome'])
+    .where('rollout_id', '=', rollout.id)
+    .where('experience', 'in', ['trying', 'failed'])
+    .where('node_id', '!=', exceptNodeId)
+    .execute();
+  const trying = rows.filter(({ experience }) => experience === 'trying');
+  const away = trying.filter(({ outcome }) => outcome === 'failed').length;
+  return { open: trying.length - away, away, failed: rows.length - trying.length };
+}
+
+export function isSameHistory(a: NodeHistory, b: NodeHistory): boolean {
+  return isDeepStrictEqual(a, b);
+}
+
+/** Only what differs; a history never loses a release. */
+export async function saveHistory(
+  tx: DatabaseTransaction,
+  change: {
+    before: NodeHistory;
+    after: NodeHistory;
+    channel: ChannelState;
+    report?: BootReport & { releaseDigest: string };
+  },
+): Promise<void> {
+  const { before, after, channel, report } = change;
+  const { nodeId } = after;
+  const rules = channel.mode === 'slots' ? channel.health : DEFAULT_HEALTH_RULES;
+  for (const record of after.releases.values()) {
+    if (before.releases.get(record.releaseDigest) === record) continue;
+    const columns = { ...toColumns(record), experience: experienceOf(record, rules) };
+    await tx
+      .insertInto('node_releases')
+      .values({ node_id: nodeId, ...columns })
+      .onConflict((conflict) => conflict.columns(['node_id', 'release_digest']).doUpdateSet(columns))
+      .execute();
+  }
+  if (before.pin !== after.pin || before.group !== after.group) await saveChoices(tx, after);
+  if (report !== undefined)
+    await tx
+      .updateTable('node_releases')
+      .set({ report: report.text, report_at: report.atSeconds })
+      .where('node_id', '=', nodeId)
+      .where('release_digest', '=', report.releaseDigest)
+      .execute();
+}
+
+async function saveChoices(tx: DatabaseTransaction, { nodeId, group, pin }: NodeHistory): Promise<void> {
+  const choices = { rollout_group: group ?? null, pinned_digest: pin ?? null };
+  await tx
+    .insertInto('node_choices')
+    .values({ node_id: nodeId, ...choices })
+    .onConflict((conflict) => conflict.column('node_id').doUpdateSet(choices))
+    .execute();
+}
+
+function toHistory(nodeId: string, rows: readonly Row[], choices: Choices | undefined): NodeHistory {
+  const group = choices?.rollout_group;
+  const pin = choices?.pinned_digest;
+  return {
+    nodeId,
+    ...(typeof group === 'string' && { group }),
+    ...(typeof pin === 'string' && { pin }),
+    releases: new Map(rows.map((row) => [row.release_digest, toRecord(row)])),
+  };
+}
+
+function toRecord(row: Row): NodeRelease {
+  return {
+    releaseDigest: row.release_digest,
+    version: row.version,
+    failedTries: row.failed_tries,
+    lastBoot: {
+      resetCount: row.reset_count,
+      restartCount: row.restart_count,
+      grantedAtSeconds: row.granted_at,
+      outcome: row.outcome,
+    },
+    ...(row.rollout_id !== null && { rolloutId: row.rollout_id }),
+    ...(row.healthy_at !== null && { healthyAtSeconds: row.healthy_at }),
+    ...(row.failure_kind !== null &&
+      row.failure_at !== null && { lastFailure: { kind: row.failure_kind, atSeconds: row.failure_at } }),
+  };
+}
+
+function toColumns(record: NodeRelease): Omit<Insertable<Schema['node_releases']>, 'node_id' | 'experience'> {
+  const { lastBoot, lastFailure } = record;
+  return {
+    release_digest: record.releaseDigest,
+    version: record.version,
+    failed_tries: record.failedTries,
+    reset_count: lastBoot.resetCount,
+    restart_count: lastBoot.restartCount,
+    granted_at: lastBoot.grantedAtSeconds,
+    outcome: lastBoot.outcome,
+    rollout_id: record.rolloutId ?? null,
+    healthy_at: record.healthyAtSeconds ?? null,
+    failure_kind: lastFailure?.kind ?? null,
+    failure_at: lastFailure?.atSeconds ?? null,
+  };
+}
