@@ -1,16 +1,10 @@
 import { toHex } from '../../core/bytes.ts';
-import { approvalDigest, withdrawalDigest } from '../approvals.ts';
+import { type ApprovalSubject, approvalDigest, withdrawalDigest } from '../approvals.ts';
 import type { SigningRequest } from './ledger.ts';
 import { isExpired } from './people.ts';
 
 /** A request as it is shown. */
-export interface RequestView {
-  readonly id: string;
-  readonly type: string;
-  readonly role: string;
-  readonly version: number;
-  readonly sha256: string;
-  readonly expiresMs: number;
+export interface RequestView extends ApprovalSubject {
   readonly openedMs: number;
   readonly client: string;
   readonly state: 'open' | 'approved' | 'signed' | 'withdrawn' | 'expired';

@@ -26,11 +26,18 @@ export interface KeysAtHand {
   openDbKey(): Promise<RsaPkcs1Signer>;
 }
 
+/** What a command that changes a repository works on. */
+export interface RepositoryWork<Options extends SignerOptions> {
+  readonly folder: string;
+  readonly options: Options;
+  readonly keys: KeysAtHand;
+}
+
 /** Takes the folder's lock, and lends the keys at hand until the work is done. */
-export function changeRepository<T>(
+export function changeRepository<Options extends SignerOptions, T>(
   folder: string,
-  options: SignerOptions,
-  work: (keys: KeysAtHand) => Promise<T>,
+  options: Options,
+  work: (on: RepositoryWork<Options>) => Promise<T>,
 ): Promise<T> {
   const layout = layoutOf(folder);
   return withRepositoryLock(layout, () =>
@@ -43,7 +50,8 @@ export function changeRepository<T>(
       ];
       const lastSigned = (role: string) => lastSignedBy(options, role);
       const openDbKey = () => openRsa(options.dbKey ?? secureBootFiles(layout, 'db').key);
-      return work({ signer: combineSigners(signers), waiting, lastSigned, openDbKey });
+      const keys = { signer: combineSigners(signers), waiting, lastSigned, openDbKey };
+      return work({ folder, options, keys });
     }),
   );
 }

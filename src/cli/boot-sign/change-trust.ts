@@ -14,7 +14,7 @@ export function changeTrust(
   context: CommandContext,
   { folder, options, edit }: { folder: string; options: ChangeOptions; edit: (trust: Trust) => Trust },
 ): Promise<void> {
-  return changeRepository(folder, options, async (keys) => {
+  return changeRepository(folder, options, async ({ keys }) => {
     const nowMs = context.clock.nowMs();
     const repository = await openRepository(folder, nowMs);
     const { current, expiry } = repository;

@@ -11,7 +11,7 @@ import { describeProposal } from '../../signing/tuf/describe-proposal.ts';
 import { describeMissing, describeOutdated } from '../../signing/tuf/finish-proposal.ts';
 import { authoritiesOf, mergeProposals, missingIn } from '../../signing/tuf/proposal.ts';
 import { carryOut, printCarriedOut } from './carry-out.ts';
-import { changeRepository, type KeysAtHand } from './change-repository.ts';
+import { changeRepository, type RepositoryWork } from './change-repository.ts';
 import {
   type CommandContext,
   createFolderCommand,
@@ -55,7 +55,7 @@ export function createMergeCommand(context: CommandContext): Command {
     .requiredOption('--name <NAME>', 'the proposal, as `pending list` shows it')
     .option('--from <FILE>', 'a copy with signatures; more than once for several', toFiles)
     .action((folder: string, options: MergeOptions) =>
-      changeRepository(folder, options, (keys) => merge(context, { folder, options, keys })),
+      changeRepository(folder, options, (work) => merge(context, work)),
     );
 }
 
@@ -80,13 +80,10 @@ async function describePending({ layout, current }: OpenRepository, name: string
   };
 }
 
-interface MergeInput {
-  readonly folder: string;
-  readonly options: MergeOptions;
-  readonly keys: KeysAtHand;
-}
-
-async function merge(context: CommandContext, { folder, options, keys }: MergeInput): Promise<void> {
+async function merge(
+  context: CommandContext,
+  { folder, options, keys }: RepositoryWork<MergeOptions>,
+): Promise<void> {
   const nowMs = context.clock.nowMs();
   const repository = await openRepository(folder, nowMs);
   const { layout, current } = repository;

@@ -3,7 +3,7 @@ import { saveChange } from '../../signing/repository/metadata-folder.ts';
 import { finishProposal } from '../../signing/tuf/finish-proposal.ts';
 import { proposeRenewal } from '../../signing/tuf/propose.ts';
 import { carryOut, printCarriedOut } from './carry-out.ts';
-import { changeRepository, type KeysAtHand } from './change-repository.ts';
+import { changeRepository, type KeysAtHand, type RepositoryWork } from './change-repository.ts';
 import { type CommandContext, createSigningCommand, printResult, type SigningOptions } from './command.ts';
 import { type OpenRepository, openRepository } from './open-repository.ts';
 
@@ -15,17 +15,14 @@ export function createRefreshCommand(context: CommandContext): Command {
   return createSigningCommand('refresh', 'sign snapshot and timestamp again, before they expire')
     .option('--all', 'also root, targets, channels and stage0')
     .action((folder: string, options: RefreshOptions) =>
-      changeRepository(folder, options, (keys) => refresh(context, { folder, options, keys })),
+      changeRepository(folder, options, (work) => refresh(context, work)),
     );
 }
 
-interface RefreshInput {
-  readonly folder: string;
-  readonly options: RefreshOptions;
-  readonly keys: KeysAtHand;
-}
-
-async function refresh(context: CommandContext, { folder, options, keys }: RefreshInput): Promise<void> {
+async function refresh(
+  context: CommandContext,
+  { folder, options, keys }: RepositoryWork<RefreshOptions>,
+): Promise<void> {
   const nowMs = context.clock.nowMs();
   const repository = await openRepository(folder, nowMs);
   if (options.all) await renew(context, { repository, keys, options, nowMs });

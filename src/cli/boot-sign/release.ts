@@ -14,7 +14,7 @@ import { requireNewNumber } from '../../signing/repository/taken-numbers.ts';
 import { proposeRelease } from '../../signing/tuf/propose.ts';
 import { type AttachmentFiles, loadAttachments, toAttachments } from './attachments.ts';
 import { carryOut, printCarriedOut } from './carry-out.ts';
-import { changeRepository, type KeysAtHand } from './change-repository.ts';
+import { changeRepository, type RepositoryWork } from './change-repository.ts';
 import { type CommandContext, createSigningCommand, type SigningOptions } from './command.ts';
 import { KEY_HELP } from './key-access.ts';
 import { openRepository } from './open-repository.ts';
@@ -66,17 +66,14 @@ export function createReleaseCommand(context: CommandContext): Command {
       toPositiveInteger,
     )
     .action((folder: string, options: ReleaseOptions) =>
-      changeRepository(folder, options, (keys) => release(context, { folder, options, keys })),
+      changeRepository(folder, options, (work) => release(context, work)),
     );
 }
 
-interface ReleaseInput {
-  readonly folder: string;
-  readonly options: ReleaseOptions;
-  readonly keys: KeysAtHand;
-}
-
-async function release(context: CommandContext, { folder, options, keys }: ReleaseInput): Promise<void> {
+async function release(
+  context: CommandContext,
+  { folder, options, keys }: RepositoryWork<ReleaseOptions>,
+): Promise<void> {
   const nowMs = context.clock.nowMs();
   const repository = await openRepository(folder, nowMs);
   const { layout } = repository;

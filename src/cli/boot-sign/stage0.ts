@@ -11,7 +11,7 @@ import type { Stage0Listing } from '../../signing/tuf/listings.ts';
 import { proposeStage0 } from '../../signing/tuf/propose.ts';
 import { encodeAgentConfig, ON_FAILURE, type OnFailure, toServerUrl } from './agent-config.ts';
 import { type CarriedOut, carryOut, printCarriedOut } from './carry-out.ts';
-import { changeRepository, type KeysAtHand } from './change-repository.ts';
+import { changeRepository, type KeysAtHand, type RepositoryWork } from './change-repository.ts';
 import { type CommandContext, createSigningCommand, printResult, type SigningOptions } from './command.ts';
 import { KEY_HELP } from './key-access.ts';
 import { type OpenRepository, openRepository } from './open-repository.ts';
@@ -66,17 +66,14 @@ export function createStage0Command(context: CommandContext): Command {
     .option('--sign-only', 'with --save: sign it and list nothing, to try it first')
     .option('--dry-run', 'say what would be listed; sign and write nothing')
     .action((folder: string, options: Stage0Options) =>
-      changeRepository(folder, options, (keys) => stage0(context, { folder, options, keys })),
+      changeRepository(folder, options, (work) => stage0(context, work)),
     );
 }
 
-interface Stage0Input {
-  readonly folder: string;
-  readonly options: Stage0Options;
-  readonly keys: KeysAtHand;
-}
-
-async function stage0(context: CommandContext, { folder, options, keys }: Stage0Input): Promise<void> {
+async function stage0(
+  context: CommandContext,
+  { folder, options, keys }: RepositoryWork<Stage0Options>,
+): Promise<void> {
   if (options.signOnly && options.save === undefined)
     throw new UsageError('--sign-only writes nothing but the file that --save names');
   const nowMs = context.clock.nowMs();

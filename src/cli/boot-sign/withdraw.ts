@@ -11,7 +11,7 @@ import { parseReference } from '../../signing/tuf/meta-files.ts';
 import { proposeWithdrawal } from '../../signing/tuf/propose.ts';
 import type { TrustedMetadata } from '../../signing/tuf/verify-metadata.ts';
 import { carryOut, printCarriedOut } from './carry-out.ts';
-import { changeRepository, type KeysAtHand } from './change-repository.ts';
+import { changeRepository, type RepositoryWork } from './change-repository.ts';
 import { type CommandContext, createSigningCommand, printResult, type SigningOptions } from './command.ts';
 import { openRepository } from './open-repository.ts';
 import { createOperatorDoor } from './operator-door.ts';
@@ -39,17 +39,14 @@ export function createWithdrawCommand(context: CommandContext): Command {
     .option('--socket <PATH>', "the boot server's operators' socket: says which nodes run it now")
     .option('--dry-run', 'say what would be withdrawn; sign nothing')
     .action((folder: string, options: WithdrawOptions) =>
-      changeRepository(folder, options, (keys) => withdraw(context, { folder, options, keys })),
+      changeRepository(folder, options, (work) => withdraw(context, work)),
     );
 }
 
-interface WithdrawInput {
-  readonly folder: string;
-  readonly options: WithdrawOptions;
-  readonly keys: KeysAtHand;
-}
-
-async function withdraw(context: CommandContext, { folder, options, keys }: WithdrawInput): Promise<void> {
+async function withdraw(
+  context: CommandContext,
+  { folder, options, keys }: RepositoryWork<WithdrawOptions>,
+): Promise<void> {
   const what = toTarget(options);
   const nowMs = context.clock.nowMs();
   const repository = await openRepository(folder, nowMs);

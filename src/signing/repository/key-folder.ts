@@ -24,11 +24,12 @@ export async function listKeyFiles(layout: RepositoryLayout): Promise<readonly S
   );
 }
 
-/** Opens the keys that a file needs, each once, and asks for the passphrase only then. */
+/** Opens the keys that a file needs, each once, and asks for the passphrase only then. Looks for them once. */
 export function createFolderSigner(
   layout: RepositoryLayout,
   readPassphrase: () => Promise<string>,
 ): RoleSigner {
+  let listed: Promise<readonly StoredKey[]> | undefined;
   const opened = new Map<string, Promise<Signer>>();
   const open = ({ name, keyId }: StoredKey): Promise<Signer> => {
     const before = opened.get(keyId);
@@ -39,7 +40,8 @@ export function createFolderSigner(
   };
   return {
     async sign(request) {
-      const wanted = (await listKeyFiles(layout)).filter(({ keyId }) => request.keyIds.includes(keyId));
+      listed ??= listKeyFiles(layout);
+      const wanted = (await listed).filter(({ keyId }) => request.keyIds.includes(keyId));
       const signers = [];
       for (const key of wanted) signers.push(await open(key));
       return createKeyRoleSigner(signers).sign(request);

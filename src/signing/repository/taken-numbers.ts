@@ -1,4 +1,3 @@
-import { typeOf } from '../tuf/draft.ts';
 import { parseDelegated } from '../tuf/targets.ts';
 import type { StoredMetadata } from './metadata-folder.ts';
 import { RepositoryError } from './repository-error.ts';
@@ -11,7 +10,7 @@ import { RepositoryError } from './repository-error.ts';
  */
 export function requireNewNumber({ files }: StoredMetadata, role: string, target: string): void {
   for (const [name, bytes] of files) {
-    if (!name.endsWith(`.${role}.json`) || typeOf(role) !== 'targets') continue;
+    if (!name.endsWith(`.${role}.json`)) continue;
     const { targets, version } = parseDelegated(role, bytes);
     if (Object.hasOwn(targets, target))
       throw new RepositoryError(

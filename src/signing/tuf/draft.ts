@@ -70,7 +70,7 @@ export function unsignedFile(canonical: Uint8Array): Uint8Array {
   return asciiBytes(`{"signatures":[],"signed":${text}}`);
 }
 
-export function typeOf(role: string): MetadataType {
+function typeOf(role: string): MetadataType {
   return role === 'root' || role === 'timestamp' || role === 'snapshot' ? role : 'targets';
 }
 
