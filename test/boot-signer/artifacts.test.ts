@@ -2,9 +2,12 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { createSigningServiceSigner } from '../../src/cli/boot-sign/signing-service-client.ts';
+import { toHex } from '../../src/core/bytes.ts';
 import { referenceOf } from '../../src/signing/artifact.ts';
+import { composeStage0 } from '../../src/signing/efi/stage0-image.ts';
 import { encodeReleaseManifest } from '../../src/signing/manifest.ts';
 import { composeDelegated } from '../../src/signing/tuf/compose.ts';
+import { buildTinyPe } from '../signing/efi/tiny-pe.ts';
 import { canonicalOf, ServiceFolder } from './service-fixture.ts';
 
 async function world() {
@@ -57,4 +60,51 @@ it('no release is signed whose kernel is another one', async () => {
   const { artifacts, kernel, sign } = await world();
   writeFileSync(join(artifacts, kernel.sha256), Buffer.alloc(3_000_000, 2));
   await expect(sign()).rejects.toThrow(/artifact-refused.*expected SHA-256/);
+});
+
+async function stage0World() {
+  const service = new ServiceFolder();
+  await service.addKey('release');
+  const artifacts = join(service.folder, 'artifacts');
+  mkdirSync(artifacts);
+  service.configure({ artifacts, roles: [{ role: 'stage0', keys: ['release'], maxDays: 30 }] });
+  await service.initialise();
+  await service.start();
+  const base = {
+    kernel: Buffer.from('a kernel'),
+    initramfs: Buffer.from('an archive'),
+    stub: buildTinyPe(),
+    osRelease: Buffer.from('ID=bootward\n'),
+  };
+  const composed = composeStage0({ base, config: {}, cmdline: 'quiet' });
+  const { sha256, length } = referenceOf(composed.image);
+  writeFileSync(join(artifacts, sha256), composed.image);
+  const custom = {
+    build: 1,
+    architecture: 'x86-64',
+    authenticodeSha256: toHex(composed.authenticodeSha256),
+    pcr11: toHex(composed.pcr11),
+  };
+  const expiresMs = Math.floor(Date.now() / 1000) * 1000 + 3_600_000;
+  const sign = (changed: Record<string, string>) =>
+    createSigningServiceSigner(service).sign({
+      role: 'stage0',
+      keyIds: service.keyIds('release'),
+      canonical: canonicalOf(
+        composeDelegated(
+          { version: 1, expiresMs },
+          { 'stage0/x86-64-1.efi': { length, hashes: { sha256 }, custom: { ...custom, ...changed } } },
+        ),
+      ),
+    });
+  return { sign };
+}
+
+it('a stage-0 is signed with what its bytes measure, and with nothing else', async () => {
+  const { sign } = await stage0World();
+  await expect(sign({ pcr11: '0'.repeat(64) })).rejects.toThrow(/artifact-refused.*pcr11/);
+  await expect(sign({ authenticodeSha256: '0'.repeat(64) })).rejects.toThrow(
+    /artifact-refused.*authenticode/,
+  );
+  expect(await sign({})).toHaveLength(1);
 });

@@ -1,14 +1,18 @@
 import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
+import { open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { toHex } from '../../core/bytes.ts';
 import { messageOf } from '../../core/errors.ts';
-import { type ArtifactReference, verifyArtifact } from '../../signing/artifact.ts';
+import { type ArtifactReference, referenceOf, verifyArtifact } from '../../signing/artifact.ts';
+import { MAX_STAGE0_BYTES } from '../../signing/efi/stage0-image.ts';
+import { measureUki } from '../../signing/efi/uki-measurement.ts';
 import {
   artifactsIn,
   MAX_MANIFEST_BYTES,
   parseListedManifest,
   type ReleaseListing,
 } from '../../signing/manifest.ts';
+import type { Stage0Listing } from '../../signing/tuf/listings.ts';
 import { refuse } from '../errors.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
@@ -27,12 +31,38 @@ export async function verifyReleaseFiles(
   }
 }
 
+/** The image of every build that is new is there, and measures what is listed. */
 export async function verifyStage0Files(
-  builds: readonly (ArtifactReference & { target: string })[],
+  builds: readonly Stage0Listing[],
   known: ReadonlySet<string>,
   artifacts: string,
 ): Promise<void> {
-  for (const build of builds.filter(({ target }) => !known.has(target))) await verifyFile(artifacts, build);
+  for (const build of builds.filter(({ target }) => !known.has(target))) await verifyImage(artifacts, build);
+}
+
+async function verifyImage(folder: string, listing: Stage0Listing): Promise<void> {
+  try {
+    const path = join(folder, listing.sha256);
+    const { size } = await stat(path);
+    if (size > MAX_STAGE0_BYTES)
+      throw new Error(`it has ${size} bytes, a stage-0 ${MAX_STAGE0_BYTES} at most`);
+    const image = await readFile(path);
+    verifyArtifact(listing, referenceOf(image));
+    requireAsMeasured(listing, image);
+  } catch (cause) {
+    refuse('artifact-refused', `artifact ${listing.sha256}: ${messageOf(cause)}`, cause);
+  }
+}
+
+/** What servers hold nodes against comes from the bytes, not from whoever asks. */
+function requireAsMeasured(listing: Stage0Listing, image: Uint8Array): void {
+  const { authenticodeSha256, pcr11 } = measureUki(image);
+  const measured = { authenticodeSha256: toHex(authenticodeSha256), pcr11: toHex(pcr11) };
+  for (const member of ['authenticodeSha256', 'pcr11'] as const)
+    if (listing[member] !== measured[member])
+      throw new Error(
+        `${listing.target} is listed with ${member} ${listing[member]}, its bytes give ${measured[member]}`,
+      );
 }
 
 async function verifyFile(
