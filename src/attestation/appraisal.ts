@@ -1,8 +1,19 @@
-import { asciiBytes, bytesEqual, EMPTY, fromHex, sha256 } from '../core/bytes.ts';
-import { shortHex } from '../core/printable.ts';
-import { type Claims, parseClaims } from './evidence/claims.ts';
+import { asciiBytes, fromHex } from '../core/bytes.ts';
+import { toPrintableLines } from '../core/printable.ts';
+import { checkClaims } from './evidence/check-claims.ts';
+import { type Claims, type Health, parseClaims } from './evidence/claims.ts';
 import { encodeEvidenceDocument } from './evidence/evidence-file.ts';
 import { computeExtraData } from './evidence/extra-data.ts';
+import type { UntrustedFloorCertificate } from './floor/floor-certification.ts';
+import { pinFloorIndex } from './floor/floor-pinning.ts';
+import {
+  channelHashOf,
+  type FloorRecord,
+  type FloorVersions,
+  parseFloorRecord,
+  versionsOf,
+} from './floor/floor-record.ts';
+import type { FloorReference } from './floor/floor-rule.ts';
 import { loadAttestationKey } from './keys/attestation-key.ts';
 import type { Admission, ClaimedStage0, Identity, NodeSession, PlatformState, TpmCounters } from './node.ts';
 import { appraiseState } from './policy/appraise-state.ts';
@@ -27,7 +38,9 @@ export interface AppraisalInput {
   /** The compact JWS, as it was sent. */
   challenge: string;
   untrustedClaims: Uint8Array;
-  untrustedEvidence: UntrustedEvidence;
+  untrustedEvidence: SubmittedEvidence;
+  /** Text of the boot before, or of the health checks. */
+  untrustedReport?: Uint8Array;
   /** All of it from the store, never from the request. */
   attester: Attester;
   connection: {
@@ -39,11 +52,18 @@ export interface AppraisalInput {
   stage0References: readonly Stage0Reference[];
   /** Of what the node's channel releases; absent where it releases nothing. */
   architecture?: string;
+  /** The node's; without one no floor is judged. */
+  channel?: string;
+  /** Of the metadata in force; absent where the channel is not among them. */
+  publishedFloor?: FloorVersions;
   policy: Policy;
   /** Those whose scope covers this node. */
   firmwareApprovals: readonly FirmwareApproval[];
   nowSeconds: number;
 }
+
+/** As it is on the wire: which NV index a floor must be of is for this side to know. */
+export type SubmittedEvidence = Omit<UntrustedEvidence, 'floor'> & { floor?: UntrustedFloorCertificate };
 
 export interface Attester {
   /** TPMT_PUBLIC. */
@@ -55,6 +75,8 @@ export interface Attester {
   counters?: TpmCounters;
   session?: NodeSession;
   baseline?: Baseline;
+  floor?: FloorRecord;
+  floorExpected?: boolean;
 }
 
 export interface Appraisal {
@@ -78,6 +100,12 @@ export interface Appraisal {
     baseline?: Baseline;
     /** Id of the approval without which this firmware would be held. */
     firmwareApproval?: number;
+    /** What the node's TPM keeps, where it showed one. */
+    floor?: FloorRecord;
+    /** Of purpose `health`: what the machine's own checks said. */
+    health?: Health;
+    /** Printable lines. */
+    report?: string;
   };
 }
 
@@ -94,10 +122,11 @@ export function appraise(input: AppraisalInput): Appraisal {
   const { attester, purpose } = input;
   const session = bootSessionOf(input);
   const context = contextOf(input);
+  const untrustedEvidence = pinnedEvidenceOf(input);
   const outcome = verifyEvidence({
     ak: loadAttestationKey(attester.akPublic),
     expectedExtraData: computeExtraData(bindingOf(input)),
-    untrustedEvidence: input.untrustedEvidence,
+    untrustedEvidence,
     purpose,
     ...(session && { session }),
     ...(attester.counters && { previous: attester.counters }),
@@ -110,16 +139,17 @@ export function appraise(input: AppraisalInput): Appraisal {
   const conclusion = concludeFrom([...reasons, ...notes, ...state.findings]);
   if (conclusion.verdict !== 'accept') return { ...conclusion, authentic: true };
   const { counters } = quote;
-  return { ...conclusion, authentic: true, accepted: { ...state.meaning, counters } };
+  const told = { ...floorIn(untrustedEvidence, context), ...wordsOf(claims.claims, input) };
+  return { ...conclusion, authentic: true, accepted: { ...state.meaning, ...told, counters } };
 }
 
 /** The evidence file of this input: anyone can hold the same checklist against it later. */
 export function evidenceDocumentOf(input: AppraisalInput): string {
-  const { attester, purpose, untrustedEvidence } = input;
+  const { attester, purpose } = input;
   const binding = bindingOf(input);
   const session = bootSessionOf(input);
   return encodeEvidenceDocument({
-    ...untrustedEvidence,
+    ...pinnedEvidenceOf(input),
     akPublic: attester.akPublic,
     expectedExtraData: computeExtraData(binding),
     policy: offlinePolicyOf(contextOf(input)),
@@ -132,6 +162,7 @@ export function evidenceDocumentOf(input: AppraisalInput): string {
 
 function contextOf({ attester, ...input }: AppraisalInput): PolicyContext {
   const { session, baseline } = attester;
+  const floorReference = floorReferenceOf({ ...input, attester });
   return {
     policy: input.policy,
     purpose: input.purpose,
@@ -139,6 +170,56 @@ function contextOf({ attester, ...input }: AppraisalInput): PolicyContext {
     stage0References: input.stage0References,
     ...(session && { session }),
     ...(baseline && { baseline }),
+    ...(floorReference && { floorReference }),
+  };
+}
+
+/** At its enrolment nothing is known of a machine that a floor could be held against. */
+function floorReferenceOf({
+  purpose,
+  attester,
+  channel,
+  publishedFloor,
+}: AppraisalInput): FloorReference | undefined {
+  if (channel === undefined || purpose === 'enrol') return undefined;
+  const seen = attester.floor;
+  const required = seen !== undefined || (isAfterHandover(purpose) && attester.floorExpected === true);
+  return {
+    required,
+    channelHash: channelHashOf(channel),
+    ...(seen && { lowest: versionsOf(seen) }),
+    ...(publishedFloor && { published: publishedFloor }),
+  };
+}
+
+/** A record counts under the Name that it has before the hand-over, or after it. */
+function pinnedEvidenceOf({
+  purpose,
+  untrustedEvidence,
+  stage0References,
+}: AppraisalInput): UntrustedEvidence {
+  const { floor: untrustedFloor, ...rest } = untrustedEvidence;
+  if (untrustedFloor === undefined) return rest;
+  const floorKeys = stage0References.flatMap(({ floorKey }) => floorKey ?? []);
+  const form = isAfterHandover(purpose) ? 'locked' : 'unlocked';
+  const floor = pinFloorIndex(untrustedFloor, { floorKeys, form });
+  return floor ? { ...rest, floor } : rest;
+}
+
+function floorIn({ floor }: UntrustedEvidence, context: PolicyContext): { floor?: FloorRecord } {
+  return floor && context.floorReference ? { floor: parseFloorRecord(floor.contents) } : {};
+}
+
+const MAX_REPORT_CHARACTERS = 16 * 1024;
+
+function wordsOf(
+  { purpose, health = 'healthy' }: Claims,
+  { untrustedReport }: AppraisalInput,
+): { health?: Health; report?: string } {
+  const text = untrustedReport && new TextDecoder().decode(untrustedReport);
+  return {
+    ...(purpose === 'health' && { health }),
+    ...(text !== undefined && { report: toPrintableLines(text, MAX_REPORT_CHARACTERS) }),
   };
 }
 
@@ -158,53 +239,6 @@ function readClaims(bytes: Uint8Array): { claims: Claims } | { fault: Finding } 
   } catch (cause) {
     return { fault: findingOf(cause) };
   }
-}
-
-/** Each claim is bound into the quote; here it is held against what this side knows for itself. */
-function checkClaims(claims: Claims, input: AppraisalInput): Finding[] {
-  const { connection, attester, untrustedEvidence } = input;
-  const logDigest = sha256(untrustedEvidence.eventLog ?? EMPTY);
-  return [
-    claims.purpose === input.purpose
-      ? undefined
-      : finding(
-          'purpose-mismatch',
-          `the challenge asked for ${input.purpose}, the claims say ${claims.purpose}`,
-        ),
-    connection.serverKeys.includes(claims.serverKey)
-      ? undefined
-      : finding(
-          'server-key-mismatch',
-          `the node saw server key ${short(claims.serverKey)}, ours are ${connection.serverKeys.map(short).join(', ')}: somebody is in between`,
-        ),
-    attester.ekFingerprints.includes(claims.ekFingerprint)
-      ? undefined
-      : finding(
-          'claims-ek-mismatch',
-          `the claims name endorsement key ${short(claims.ekFingerprint)}, expected ${attester.ekFingerprints.map(short).join(' or ')}`,
-        ),
-    bytesEqual(claims.ephemeralKey, connection.clientSpki)
-      ? undefined
-      : finding(
-          'ephemeral-key-mismatch',
-          `the connection proves key ${shortHex(sha256(connection.clientSpki))}, the claims name ${shortHex(sha256(claims.ephemeralKey))}`,
-        ),
-    bytesEqual(fromHex(claims.eventLogSha256), logDigest)
-      ? undefined
-      : finding(
-          'claims-event-log-mismatch',
-          `the claims name event log ${short(claims.eventLogSha256)}, the one that came is ${shortHex(logDigest)}`,
-        ),
-  ].filter((fault) => fault !== undefined);
-}
-
-/** Of a digest in hex. */
-function short(hex: string): string {
-  return shortHex(fromHex(hex));
-}
-
-function finding(code: Finding['code'], message: string): Finding {
-  return { code, message };
 }
 
 function refuse(reasons: readonly Finding[]): Appraisal {

@@ -1,3 +1,4 @@
+import type { FloorRecord } from './floor/floor-record.ts';
 import type {
   EndorsementKey,
   Facts,
@@ -95,6 +96,9 @@ export type VerdictBasis = Pick<NodeRecord, 'channel' | 'romAsserted'> & {
   firmwareApproval?: number;
 };
 
+/** What accepted evidence tells of a node's floor: it showed this one, or must show its first one from now on. */
+export type KnownFloor = { shown: FloorRecord } | 'expected';
+
 /**
  * State of enrolment and attestation. Every method that writes is one durable transaction: after it
  * resolved, its effect survives a crash; after it rejected, nothing of it is there. Methods may be
@@ -138,12 +142,12 @@ export interface AttestationStore {
 
   /**
    * Consumes the challenge and records the verdict; with an accepted one also the counters, the session,
-   * the baseline and the grant, closing the node's earlier grants; the node is no longer suspect then. With
+   * the baseline, the floor and the grant, closing the node's earlier grants; the node is no longer suspect then. With
    * another one that says `suspect`, the node becomes that and its grants are closed, if it still has the AK of the
    * verdict and is in the session that was judged: a late refusal harms no boot since. `node-not-enrolled`: it was
    * revoked meanwhile, or may not attest with this key any more. `basis-moved`: since this was judged, other evidence
    * was accepted (E26) or an operator took back what an accepted verdict rests on; nothing was written, and it must be
-   * judged again.
+   * judged again. Held evidence with `floor-ahead` is an event of its own, at most one a day for a node.
    */
   commitVerdict(commit: {
     challengeSha256: string;
@@ -152,6 +156,7 @@ export interface AttestationStore {
     basis?: VerdictBasis;
     session?: NodeSession;
     baseline?: Baseline;
+    floor?: KnownFloor;
     grant?: GrantRecord;
     suspect?: { suspicion: Suspicion; session?: NodeSession };
   }): Promise<'committed' | 'node-not-enrolled' | 'basis-moved' | ChallengeFault>;
@@ -202,8 +207,9 @@ export interface NodeMark {
   /**
    * `rotate-ak`: its AK is good for nothing any more, the next generation may enrol, and its grants are closed.
    * `allow-new-ak`: its next enrolment may bring another AK, whatever the reason.
+   * `reset-floor`: its next evidence may come without a floor record, or with a lower one.
    */
-  mark: 'rotate-ak' | 'allow-new-ak' | 'assert-rom' | 'withdraw-rom';
+  mark: 'rotate-ak' | 'allow-new-ak' | 'assert-rom' | 'withdraw-rom' | 'reset-floor';
   atSeconds: number;
   reason?: string;
 }

@@ -1,3 +1,5 @@
+import type { FloorRecord } from './floor/floor-record.ts';
+
 /**
  * A node and the three facts about it. They are shown side by side with every node and every verdict,
  * never merged and never rounded up (docs/architecture.md, "Three facts").
@@ -94,6 +96,10 @@ export interface NodeRecord {
   /** The operator's statement that this machine's ROM verifies stage-0; never inferred. */
   romAsserted: boolean;
   session?: NodeSession;
+  /** What its last accepted evidence showed; from then on every boot must show one. */
+  floor?: FloorRecord;
+  /** It was granted a boot of a stage-0 that keeps a floor, or has shown one: its running system must show one. */
+  floorExpected: boolean;
   suspect?: Suspicion;
   createdAtSeconds: number;
   lastVerdictAtSeconds?: number;

@@ -14,6 +14,16 @@ export function toPrintable(untrustedText: string, maxLength = Number.POSITIVE_I
   return `${text.replace(UNPRINTABLE, codePointOf)}${isLong ? CUT : ''}`;
 }
 
+/**
+ * The same of a text of several lines. Of one that is longer than `maxLength` the beginning is left out: the last lines
+ * of a console say what happened.
+ */
+export function toPrintableLines(untrustedText: string, maxLength: number): string {
+  const lines = untrustedText.split(/\r?\n/).map((line) => toPrintable(line.replaceAll('\t', ' ')));
+  const text = lines.join('\n').trimEnd();
+  return text.length > maxLength ? `${CUT}${text.slice(CUT.length - maxLength)}` : text;
+}
+
 function codePointOf(character: string): string {
   return `\\u{${character.codePointAt(0)?.toString(16)}}`;
 }

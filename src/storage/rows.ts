@@ -1,5 +1,6 @@
 import type { Expression, ExpressionBuilder, Selectable, SqlBool } from 'kysely';
 import type { StoredFinding } from '../attestation/attestation-store.ts';
+import { parseFloorRecord } from '../attestation/floor/floor-record.ts';
 import {
   type EndorsementKey,
   type NodeRecord,
@@ -50,6 +51,8 @@ export function toNode(row: Selectable<Schema['nodes']>, keys: readonly NodeKeyR
     akRotationDue: row.ak_rotation_due === 1,
     romAsserted: row.rom_asserted === 1,
     ...sessionOf(row),
+    ...(row.floor_record !== null && { floor: parseFloorRecord(row.floor_record) }),
+    floorExpected: row.floor_expected === 1,
     ...(row.suspect_since !== null && {
       suspect: { sinceSeconds: row.suspect_since, reason: row.suspect_reason ?? '' },
     }),

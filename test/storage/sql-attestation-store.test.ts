@@ -68,6 +68,7 @@ const node = (over: Partial<NodeRecord> = {}): NodeRecord => ({
   akMayChange: false,
   akRotationDue: false,
   romAsserted: false,
+  floorExpected: false,
   createdAtSeconds: 1001,
   ...over,
 });
@@ -416,4 +417,69 @@ test('a token that cannot be spent takes everything back', async () => {
   expect(await enrol({ tokenSha256: 'no such token' })).toBe('token-spent');
   expect(await store.findNode('n1')).toBeUndefined();
   expect(await store.findChallenge('c0')).toMatchObject({ consumed: false });
+});
+
+const FLOOR = {
+  channelHash: '11'.repeat(16),
+  root: 1,
+  targets: 2,
+  snapshot: Number.MAX_SAFE_INTEGER,
+  channel: 4,
+  signedAtSeconds: 0,
+};
+
+test('P8 a floor that was shown is kept with the verdict, in one transaction', async () => {
+  await enrol();
+  expect(await store.findNode('n1')).toMatchObject({ floorExpected: false });
+  for (const sha256 of ['c1', 'c2', 'c3']) await store.saveChallenge(challenge({ sha256 }));
+  await store.commitVerdict({ challengeSha256: 'c1', verdict: verdict(), floor: 'expected' });
+  const expected = await store.findNode('n1');
+  expect(expected).toMatchObject({ floorExpected: true });
+  expect(expected?.floor).toBeUndefined();
+  const moved = { channel: 'another', romAsserted: false };
+  const shown = { shown: FLOOR };
+  expect(
+    await store.commitVerdict({ challengeSha256: 'c2', verdict: verdict(), floor: shown, basis: moved }),
+  ).toBe('basis-moved');
+  expect((await store.findNode('n1'))?.floor).toBeUndefined();
+  await store.commitVerdict({ challengeSha256: 'c2', verdict: verdict(), floor: shown });
+  expect(await store.findNode('n1')).toMatchObject({ floorExpected: true, floor: FLOOR });
+  await store.commitVerdict({ challengeSha256: 'c3', verdict: verdict(), floor: 'expected' });
+  expect(await store.findNode('n1')).toMatchObject({ floor: FLOOR });
+});
+
+test('P8 a floor is forgotten only by an operator who says why', async () => {
+  await enrol();
+  await store.saveChallenge(challenge());
+  await store.commitVerdict({ challengeSha256: 'c1', verdict: verdict(), floor: { shown: FLOOR } });
+  const reset = { nodeId: 'n1', mark: 'reset-floor', atSeconds: 5, reason: 'new mainboard' } as const;
+  expect(await store.markNode(reset)).toBe('changed');
+  const node = await store.findNode('n1');
+  expect(node).toMatchObject({ floorExpected: false });
+  expect(node?.floor).toBeUndefined();
+  const events = await database.selectFrom('audit_events').selectAll().execute();
+  expect(events.at(-1)).toMatchObject({
+    kind: 'node-floor-reset',
+    subject: 'n1',
+    detail: '{"reason":"new mainboard"}',
+  });
+});
+
+test('R4 a server that was set back is an event, once a day for each node', async () => {
+  await enrol();
+  const day = 24 * 3600;
+  const times = [1000, 1001, 1000 + day - 1, 1000 + day];
+  for (const atSeconds of times) {
+    const sha256 = `c-${atSeconds}`;
+    await store.saveChallenge(challenge({ sha256, expiresAtSeconds: atSeconds + 10 }));
+    const reasons = [{ code: 'floor-ahead', message: 'the node has seen more' }];
+    const held = { ...verdict(), verdict: 'hold' as const, reasons, atSeconds };
+    await store.commitVerdict({ challengeSha256: sha256, verdict: held });
+  }
+  const events = await database
+    .selectFrom('audit_events')
+    .selectAll()
+    .where('kind', '=', 'floor-ahead')
+    .execute();
+  expect(events.map(({ at }) => at)).toEqual([1000, 1000 + day]);
 });

@@ -2,7 +2,7 @@ import { messageOf } from '../../core/errors.ts';
 import { type JsonObject, type JsonValue, parseStrictJson } from '../../core/strict-json.ts';
 import { isPurpose } from '../quote/purpose.ts';
 import type { Finding, RefusalCode } from '../reasons.ts';
-import { MAX_CLAIMS_BYTES } from './claims.ts';
+import { isHealth, MAX_CLAIMS_BYTES } from './claims.ts';
 
 /** What challenge or claims of an evidence file name, as far as that can be judged. */
 export interface BoundDocument {
@@ -32,6 +32,8 @@ const CLAIMS: Form = {
     ephemeralKey: isString,
     eventLogSha256: isString,
     stage0Build: isNumber,
+    health: isHealth,
+    reportSha256: isString,
   },
 };
 const CHALLENGE: Form = {

@@ -17,10 +17,30 @@ export interface Claims {
   /** Hex SHA-256 of the event log as sent. */
   eventLogSha256: string;
   stage0Build: number;
+  /** What the machine's own checks said; only of purpose `health`, where absent means healthy. */
+  health?: Health;
+  /** Hex SHA-256 of the report; there exactly when one is sent. */
+  reportSha256?: string;
+}
+
+export const HEALTH = ['healthy', 'unhealthy'] as const;
+export type Health = (typeof HEALTH)[number];
+
+export function isHealth(value: unknown): value is Health {
+  return HEALTH.some((health) => health === value);
 }
 
 export const MAX_CLAIMS_BYTES = 4096;
-const FIELDS = ['purpose', 'serverKey', 'ekFingerprint', 'ephemeralKey', 'eventLogSha256', 'stage0Build'];
+const FIELDS = [
+  'purpose',
+  'serverKey',
+  'ekFingerprint',
+  'ephemeralKey',
+  'eventLogSha256',
+  'stage0Build',
+  'health',
+  'reportSha256',
+];
 const SHA256_HEX = /^[0-9a-f]{64}$/;
 
 /**
@@ -52,7 +72,15 @@ function readClaims(document: unknown): Claims {
     ephemeralKey: p256Key(claims.ephemeralKey),
     eventLogSha256: sha256Field(claims, 'eventLogSha256'),
     stage0Build,
+    ...(claims.health !== undefined && { health: healthOf(claims.health, purpose) }),
+    ...(claims.reportSha256 !== undefined && { reportSha256: sha256Field(claims, 'reportSha256') }),
   };
+}
+
+function healthOf(health: unknown, purpose: Purpose): Health {
+  if (purpose !== 'health') throw new TypeError(`"health" does not belong to purpose ${purpose}`);
+  if (!isHealth(health)) throw new TypeError(`"health" is neither "${HEALTH.join('" nor "')}"`);
+  return health;
 }
 
 function sha256Field(claims: JsonObject, field: string): string {

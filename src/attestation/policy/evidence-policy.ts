@@ -1,4 +1,5 @@
 import { asciiBytes, fromHex, sha256, toHex } from '../../core/bytes.ts';
+import type { FloorReference } from '../floor/floor-rule.ts';
 import type { NodeSession } from '../node.ts';
 import type { Purpose } from '../quote/purpose.ts';
 import type { EvidencePolicy } from '../verify.ts';
@@ -17,6 +18,7 @@ export interface PolicyContext {
   /** Those whose scope covers this node. */
   firmwareApprovals: readonly FirmwareApproval[];
   stage0References: readonly Stage0Reference[];
+  floorReference?: FloorReference;
 }
 
 const ZERO = '00'.repeat(32);
@@ -47,6 +49,7 @@ export function evidencePolicyOf(context: PolicyContext): EvidencePolicy {
     ...(isAfterHandover(purpose) && { unloggedPcrs: unloggedPcrsOf(rules) }),
     ...(firmware && { firmware }),
     ...(policy.secureBoot.state === 'required' && { secureBoot: { db: policy.secureBoot.db } }),
+    ...(context.floorReference && { floor: context.floorReference }),
   };
 }
 

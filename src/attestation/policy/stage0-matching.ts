@@ -1,3 +1,4 @@
+import type { FloorApprovals } from '../floor/floor-approval.ts';
 import type { Finding } from '../reasons.ts';
 
 /**
@@ -17,11 +18,19 @@ export interface Stage0Reference {
   pcr4SecureBoot: string;
   pcr4NoSecureBoot?: string;
   pcr11: string;
+  /** Of a listed one that keeps a floor: base64 SubjectPublicKeyInfo, and what it signed for this image. */
+  floorKey?: string;
+  floorApprovals?: FloorApprovals;
 }
 
 export interface Stage0Match {
   reference: Stage0Reference;
   secureBoot: boolean;
+}
+
+/** What lets a stage-0 that was started like this write its floor. */
+export function floorApprovalOf({ reference, secureBoot }: Stage0Match): string | undefined {
+  return secureBoot ? reference.floorApprovals?.secureBoot : reference.floorApprovals?.noSecureBoot;
 }
 
 export type Stage0Identification = { match: Stage0Match } | { fault: Finding };

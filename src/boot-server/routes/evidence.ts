@@ -16,7 +16,7 @@ export function registerEvidenceRoutes(app: AgentsApp, on: { evidence: EvidenceS
   });
 }
 
-function describeAccepted({ facts, notes, granted, nextWithinSeconds }: AcceptedEvidence) {
+function describeAccepted({ facts, notes, granted, floorApproval, nextWithinSeconds }: AcceptedEvidence) {
   return {
     verdict: 'accept',
     reasons: [],
@@ -24,6 +24,7 @@ function describeAccepted({ facts, notes, granted, nextWithinSeconds }: Accepted
     facts,
     ...(nextWithinSeconds !== undefined && { nextWithinSeconds }),
     ...(granted && { release: describeRelease(granted.release), grant: granted.grant }),
+    ...(floorApproval !== undefined && { floor: { approval: floorApproval } }),
   };
 }
 

@@ -14,7 +14,17 @@ export function decodeEvidence(body: EvidenceBody): SubmittedEvidence {
       signature: decodeBase64('signature', body.signature),
       pcrs: new Map([['sha256', new Map(pcrs)]]),
       ...(body.eventLog !== undefined && { eventLog: decodeEventLog(body.eventLog) }),
+      ...(body.floor && { floor: decodeFloor(body.floor) }),
     },
+    ...(body.report !== undefined && { untrustedReport: decodeBase64('report', body.report) }),
+  };
+}
+
+function decodeFloor({ attest, signature, contents }: NonNullable<EvidenceBody['floor']>) {
+  return {
+    attest: decodeBase64('floor.attest', attest),
+    signature: decodeBase64('floor.signature', signature),
+    contents: decodeBase64('floor.contents', contents),
   };
 }
 

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { FLOOR_RECORD_BYTES } from '../../attestation/floor/floor-record.ts';
 import { EncodingError, fromBase64 } from '../../core/bytes.ts';
 import { CHANNEL_NAME_PATTERN } from '../../signing/names.ts';
 import { Problem } from '../problems.ts';
@@ -23,6 +24,7 @@ export const base64 = (maxBytes: number) =>
   Type.String({ minLength: 4, maxLength: Math.ceil(maxBytes / 3) * 4 });
 
 export const MAX_EVENT_LOG_BYTES = 512 * 1024;
+const MAX_REPORT_BYTES = 16 * 1024;
 
 export const EvidenceBody = Type.Object(
   {
@@ -41,6 +43,13 @@ export const EvidenceBody = Type.Object(
     ),
     // Bounded where it is decoded: a schema's lengths are counted in characters, which takes milliseconds here.
     eventLog: Type.Optional(Type.String()),
+    floor: Type.Optional(
+      Type.Object(
+        { attest: base64(2304), signature: base64(1024), contents: base64(FLOOR_RECORD_BYTES) },
+        closed,
+      ),
+    ),
+    report: Type.Optional(base64(MAX_REPORT_BYTES)),
   },
   closed,
 );

@@ -3,6 +3,7 @@ import type { ChallengeRecord } from '../../attestation/attestation-store.ts';
 import { type Clock, secondsOf } from '../../core/clock.ts';
 import type { Verification, VerificationOutcome } from '../verification/verification.ts';
 import type { ClientKey } from './client-key.ts';
+import { publishedFloorOf } from './node-floor.ts';
 import type { RepositoryService } from './repository.ts';
 import type { SubmittedEvidence } from './submitted-evidence.ts';
 
@@ -33,15 +34,19 @@ export function createAppraiser(on: {
     const published = on.repository.current();
     // A channel has one architecture.
     const architecture = published?.catalog.releases.get(channel)?.[0]?.listing.architecture;
+    const publishedFloor = published && publishedFloorOf(published.verified, channel);
     return on.verification.appraise({
       purpose: challenge.purpose,
       challenge: evidence.challenge,
       untrustedClaims: evidence.claims,
       untrustedEvidence: evidence.untrusted,
+      ...(evidence.untrustedReport && { untrustedReport: evidence.untrustedReport }),
       attester,
       connection: { clientSpki: client.spki, serverKeys: on.serverKeys },
       stage0References: published?.stage0 ?? [],
       ...(architecture && { architecture }),
+      channel,
+      ...(publishedFloor && { publishedFloor }),
       nowSeconds: secondsOf(on.clock),
       ...(await on.policies({ channel, ...(nodeId !== undefined && { nodeId }) })),
     });

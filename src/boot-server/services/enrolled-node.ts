@@ -42,6 +42,7 @@ function newcomer(id: string, createdAtSeconds: number) {
     akMayChange: false,
     akRotationDue: false,
     romAsserted: false,
+    floorExpected: false,
     createdAtSeconds,
   };
 }

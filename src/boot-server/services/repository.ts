@@ -11,7 +11,7 @@ import { type VerifiedRepository, verifyRepository } from '../../signing/tuf/ver
 import type { ArtifactStore } from '../../storage/artifact-store.ts';
 import { Problem } from '../problems.ts';
 import { readArtifact } from './read-artifact.ts';
-import { createStage0ImageRecord } from './stage0-image.ts';
+import { createStage0ImageRecord, requireFloorApprovals } from './stage0-image.ts';
 
 type Files = ReadonlyMap<string, Uint8Array>;
 
@@ -180,8 +180,10 @@ async function computeStage0Images(
   const images: Stage0ImageRecord[] = [];
   for (const listing of verified.stage0Builds) {
     await requireStored(artifacts, listing.target, listing);
-    if (known.some((image) => image.sha256 === listing.sha256)) continue;
-    images.push(await computeStage0Image(listing, artifacts));
+    const before = known.find((image) => image.sha256 === listing.sha256);
+    const image = before ?? (await computeStage0Image(listing, artifacts));
+    requireFloorApprovals(listing, image);
+    if (before === undefined) images.push(image);
   }
   return images;
 }
@@ -207,9 +209,18 @@ function toReferences(
     return {
       ...image,
       listed: listing !== undefined,
-      ...(listing && { authenticodeSha256: listing.authenticodeSha256 }),
+      ...(listing && listedMembersOf(listing)),
     };
   });
+}
+
+/** What only the listing says, and says only while it is in force. */
+function listedMembersOf({ authenticodeSha256, floorKey, floorApprovals }: Stage0Listing) {
+  return {
+    authenticodeSha256,
+    ...(floorKey !== undefined && { floorKey }),
+    ...(floorApprovals !== undefined && { floorApprovals }),
+  };
 }
 
 async function requireStored(

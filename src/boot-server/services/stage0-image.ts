@@ -1,5 +1,7 @@
+import { verifyFloorApprovals } from '../../attestation/floor/floor-approval.ts';
 import { predictStage0Pcrs } from '../../attestation/policy/stage0-reference.ts';
-import { toHex } from '../../core/bytes.ts';
+import { fromHex, toHex } from '../../core/bytes.ts';
+import { messageOf } from '../../core/errors.ts';
 import type { Stage0ImageRecord } from '../../releases/release-store.ts';
 import { authenticodeSha256 } from '../../signing/efi/authenticode.ts';
 import { parsePe } from '../../signing/efi/pe.ts';
@@ -31,6 +33,28 @@ export function createStage0ImageRecord(listing: Stage0Listing, image: Uint8Arra
     ...(predicted.pcr4NoSecureBoot && { pcr4NoSecureBoot: toHex(predicted.pcr4NoSecureBoot) }),
     pcr11: toHex(predicted.pcr11),
   };
+}
+
+/**
+ * A listing that approves another image than its own would let that one write the floor.
+ *
+ * @throws {Problem} `metadata-refused`
+ */
+export function requireFloorApprovals(listing: Stage0Listing, image: Stage0ImageRecord): void {
+  const { floorKey, floorApprovals } = listing;
+  if (floorKey === undefined || floorApprovals === undefined) return;
+  try {
+    verifyFloorApprovals(
+      { floorKey, floorApprovals },
+      {
+        pcr4SecureBoot: fromHex(image.pcr4SecureBoot),
+        ...(image.pcr4NoSecureBoot !== undefined && { pcr4NoSecureBoot: fromHex(image.pcr4NoSecureBoot) }),
+        pcr11: fromHex(image.pcr11),
+      },
+    );
+  } catch (cause) {
+    throw new Problem('metadata-refused', `${listing.target}: ${messageOf(cause)}`, { cause });
+  }
 }
 
 function requireEqual(

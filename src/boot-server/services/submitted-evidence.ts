@@ -1,4 +1,4 @@
-import type { UntrustedEvidence } from '../../attestation/verify.ts';
+import type { SubmittedEvidence as UntrustedEvidence } from '../../attestation/appraisal.ts';
 
 /** Evidence as it came in: decoded from the wire, nothing of it verified. */
 export interface SubmittedEvidence {
@@ -7,4 +7,6 @@ export interface SubmittedEvidence {
   /** The exact bytes that the node hashed. */
   claims: Uint8Array;
   untrusted: UntrustedEvidence;
+  /** Text; the claims name it by hash. */
+  untrustedReport?: Uint8Array;
 }

@@ -23,7 +23,14 @@ export interface Stage0Listing extends ArtifactReference {
   readonly authenticodeSha256: string;
   /** The value of PCR 11 after the stub has measured its sections. */
   readonly pcr11: string;
+  /** Of a build that keeps a floor: the SubjectPublicKeyInfo of the floor key, base64. */
+  readonly floorKey?: string;
+  /** There exactly where the key is. */
+  readonly floorApprovals?: FloorApprovals;
 }
+
+/** What the floor key signed for this image (docs/protocol.md, "Floor record"): hex. */
+export type FloorApprovals = { readonly secureBoot: string; readonly noSecureBoot?: string };
 
 /**
  * A channel's releases by ascending version. The name of a target is derived from what its custom field
@@ -56,8 +63,9 @@ function parseRelease(channel: string, target: string, value: JsonValue): Releas
 }
 
 function parseStage0Build(target: string, value: JsonValue): Stage0Listing {
-  const members = ['build', 'architecture', 'authenticodeSha256', 'pcr11'] as const;
-  const { build, architecture, authenticodeSha256, pcr11 } = customOf(target, value, members);
+  const members = ['build', 'architecture', 'authenticodeSha256', 'pcr11', 'floorKey', 'floorApprovals'];
+  const custom = customOf(target, value, members);
+  const { build, architecture, authenticodeSha256, pcr11 } = custom;
   if (!isVersion(build)) return targetInvalid(`${target}: "build" is not a positive integer`);
   if (!isArchitecture(architecture)) return targetInvalid(`${target}: "architecture" is not known`);
   if (!isSha256Hex(authenticodeSha256))
@@ -65,7 +73,31 @@ function parseStage0Build(target: string, value: JsonValue): Stage0Listing {
   if (!isSha256Hex(pcr11)) return targetInvalid(`${target}: "pcr11" is not a SHA-256`);
   requireTargetName(target, stage0Target(architecture, build));
   const reference = parseReference(value, target);
-  return { build, architecture, target, authenticodeSha256, pcr11, ...reference };
+  return { build, architecture, target, authenticodeSha256, pcr11, ...floorOf(target, custom), ...reference };
+}
+
+const FLOOR_KEY = /^[A-Za-z0-9+/]{121}=$/;
+/** An Ecdsa-Sig-Value of P-256 in DER has 8 to 72 bytes. */
+const APPROVAL = /^(?:[0-9a-f]{2}){8,72}$/;
+
+/** Read for its form: whose key it is and what it approves is for whoever knows the image. */
+function floorOf(
+  target: string,
+  { floorKey, floorApprovals }: JsonObject,
+): Pick<Stage0Listing, 'floorKey' | 'floorApprovals'> {
+  if (floorKey === undefined && floorApprovals === undefined) return {};
+  if (typeof floorKey !== 'string' || !FLOOR_KEY.test(floorKey))
+    return targetInvalid(`${target}: "floorKey" is no P-256 key in base64`);
+  const approvals = requireObject(floorApprovals, `${target}: "floorApprovals"`);
+  const { secureBoot, noSecureBoot, ...others } = approvals;
+  if (Object.keys(others).length > 0) targetInvalid(`${target}: "floorApprovals" has an unknown member`);
+  if (!isApproval(secureBoot) || (noSecureBoot !== undefined && !isApproval(noSecureBoot)))
+    return targetInvalid(`${target}: "floorApprovals" holds no signatures in hex`);
+  return { floorKey, floorApprovals: { secureBoot, ...(noSecureBoot !== undefined && { noSecureBoot }) } };
+}
+
+function isApproval(value: JsonValue | undefined): value is string {
+  return typeof value === 'string' && APPROVAL.test(value);
 }
 
 function customOf(target: string, value: JsonValue, members: readonly string[]): JsonObject {

@@ -97,11 +97,18 @@ export function proposeRelease(
 
 /** @throws {TufError} when the build was listed before */
 export function proposeStage0(current: TrustedMetadata, listing: Stage0Listing, expiresMs: number): Proposal {
-  const { build, architecture, authenticodeSha256, pcr11 } = listing;
+  const { build, architecture, authenticodeSha256, pcr11, floorKey, floorApprovals } = listing;
   return proposeTarget(current, {
     role: STAGE0_ROLE,
     target: listing.target,
-    entry: targetObject(listing, { build, architecture, authenticodeSha256, pcr11 }),
+    entry: targetObject(listing, {
+      build,
+      architecture,
+      authenticodeSha256,
+      pcr11,
+      ...(floorKey !== undefined && { floorKey }),
+      ...(floorApprovals !== undefined && { floorApprovals: { ...floorApprovals } }),
+    }),
     expiresMs,
   });
 }

@@ -24,6 +24,13 @@ describe('claims', () => {
     expect(parse({})).toEqual({ ...valid, ephemeralKey: ephemeral });
   });
 
+  it('may name a report, and of health evidence what the checks said', () => {
+    const reportSha256 = 'dd'.repeat(32);
+    expect(parse({ reportSha256 }).reportSha256).toBe(reportSha256);
+    const told = { purpose: 'health', health: 'unhealthy' };
+    expect(parse(told)).toMatchObject(told);
+  });
+
   it('may be of build 1', () => {
     expect(parse({ stage0Build: 1 }).stage0Build).toBe(1);
   });
@@ -31,6 +38,10 @@ describe('claims', () => {
   it.each<[string, object]>([
     ['an unknown purpose', { purpose: 'install' }],
     ['an unknown field', { note: 'x' }],
+    ['health in the claims of a boot', { health: 'healthy' }],
+    ['a health that is none', { purpose: 'health', health: 'fine' }],
+    ['a health that is no word', { purpose: 'health', health: true }],
+    ['a report that is no hash', { reportSha256: 'dd' }],
     ['a missing field', { serverKey: undefined }],
     ['a hash in capital letters', { serverKey: 'AA'.repeat(32) }],
     ['a hash that is too short', { ekFingerprint: 'bb' }],

@@ -9,7 +9,7 @@ import {
 import { parseEvidenceJson } from '../../../src/attestation/evidence/evidence-json.ts';
 import { readQuotedLog } from '../../../src/attestation/evidence/quoted-log.ts';
 import { verifyEkPublic } from '../../../src/attestation/keys/ek-public.ts';
-import type { UntrustedFloor } from '../../../src/attestation/quote/floor.ts';
+import type { UntrustedFloor } from '../../../src/attestation/floor/floor-certification.ts';
 import { verifyEvidence } from '../../../src/attestation/verify.ts';
 import { EMPTY, sha256, toBase64, toHex, utf8Bytes } from '../../../src/core/bytes.ts';
 import { parseTpmsAttest } from '../../../src/tpm/attest.ts';

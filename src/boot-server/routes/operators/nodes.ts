@@ -12,6 +12,8 @@ const Params = Type.Object({ id: NodeId }, closed);
 const Reason = Type.Optional(Type.String({ maxLength: 500 }));
 const ApproveBody = Type.Object({ reason: Reason, channel: Type.Optional(ChannelName) }, closed);
 const ReasonBody = Type.Object({ reason: Reason }, closed);
+/** Whoever lowers a floor says why. */
+const ResetFloorBody = Type.Object({ reason: Type.String({ minLength: 1, maxLength: 500 }) }, closed);
 const RECENT_VERDICTS = 20;
 
 export function registerNodeRoutes(
@@ -80,10 +82,10 @@ export function registerNodeRoutes(
     change(request.params.id, { from: ['rejected'], to: 'pending', admission: 'pending', ...request.body }),
   );
 
-  for (const mark of ['rotate-ak', 'allow-new-ak', 'assert-rom', 'withdraw-rom'] as const)
+  for (const mark of ['rotate-ak', 'allow-new-ak', 'assert-rom', 'withdraw-rom', 'reset-floor'] as const)
     app.post(
       `/admin/v1/nodes/:id/${mark}`,
-      { schema: { params: Params, body: ReasonBody } },
+      { schema: { params: Params, body: mark === 'reset-floor' ? ResetFloorBody : ReasonBody } },
       async (request) => {
         const node = await findNode(request.params.id);
         const atSeconds = secondsOf(on.clock);
@@ -136,6 +138,7 @@ function describeNode(node: NodeRecord) {
     romAsserted: node.romAsserted,
     suspect: node.suspect ? { since: node.suspect.sinceSeconds, reason: node.suspect.reason } : null,
     session: describeSession(node.session),
+    floor: describeFloor(node),
     hints: node.untrustedHints,
     createdAt: node.createdAtSeconds,
     lastVerdictAt: node.lastVerdictAtSeconds ?? null,
@@ -152,6 +155,13 @@ function describeSession(session: NodeSession | undefined) {
     startedAt: session.startedAtSeconds,
     provenAt: session.provenAtSeconds,
   };
+}
+
+/** Null where none is expected; without versions where the first one is. */
+function describeFloor({ floor, floorExpected }: NodeRecord) {
+  if (floor === undefined) return floorExpected ? { shown: false } : null;
+  const { channelHash, signedAtSeconds, ...versions } = floor;
+  return { shown: true, ...versions, channelHash, signedAt: signedAtSeconds };
 }
 
 /** Without the evidence itself, which is fetched alone. */

@@ -1,0 +1,39 @@
+import type { KnownFloor, VerdictRecord } from '../attestation/attestation-store.ts';
+import { encodeFloorRecord } from '../attestation/floor/floor-record.ts';
+import { insertAuditEvent } from './audit-events.ts';
+import type { DatabaseTransaction } from './database.ts';
+
+/** Part of the transaction that accepts the evidence which showed it. */
+export async function recordFloor(tx: DatabaseTransaction, nodeId: string, floor: KnownFloor): Promise<void> {
+  await tx
+    .updateTable('nodes')
+    .set({
+      floor_expected: 1,
+      ...(floor !== 'expected' && { floor_record: encodeFloorRecord(floor.shown) }),
+    })
+    .where('id', '=', nodeId)
+    .execute();
+}
+
+const AHEAD_KIND = 'floor-ahead';
+const AHEAD_EVERY_SECONDS = 24 * 3600;
+
+/** A server that was set back: its nodes ask again and again, the operator hears of each of them once a day. */
+export async function reportFloorAhead(tx: DatabaseTransaction, verdict: VerdictRecord): Promise<void> {
+  const ahead = verdict.reasons.find(({ code }) => code === AHEAD_KIND);
+  if (ahead === undefined || verdict.nodeId === undefined) return;
+  const told = await tx
+    .selectFrom('audit_events')
+    .select('id')
+    .where('kind', '=', AHEAD_KIND)
+    .where('subject', '=', verdict.nodeId)
+    .where('at', '>', verdict.atSeconds - AHEAD_EVERY_SECONDS)
+    .executeTakeFirst();
+  if (told !== undefined) return;
+  await insertAuditEvent(tx, {
+    atSeconds: verdict.atSeconds,
+    kind: AHEAD_KIND,
+    subject: verdict.nodeId,
+    detail: { why: ahead.message },
+  });
+}
