@@ -54,6 +54,6 @@ export interface ChannelStore {
   }): Promise<'saved' | 'moved'>;
   /** By release digest. */
   listReports(nodeId: string): Promise<ReadonlyMap<string, BootReport>>;
-  /** Digests of releases that a node is pinned to. */
-  listPins(): Promise<string[]>;
+  /** Digests of the releases that nodes are pinned to, or have an open grant for. */
+  listReleasesInUse(nowSeconds: number): Promise<string[]>;
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { constants, type Stats } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { lstat, mkdir, open, readdir, unlink } from 'node:fs/promises';
+import { lstat, mkdir, open, readdir, unlink, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import {
@@ -53,8 +53,10 @@ export interface ArtifactStore {
   stat(sha256: string): Promise<{ length: number } | undefined>;
   /** Whether it is there and its bytes are still those of its name: reads all of it, whatever its size. */
   isIntact(sha256: string): Promise<boolean>;
+  /** {@link isIntact}; one that is counts as put now. */
+  renew(sha256: string): Promise<boolean>;
   /**
-   * Putting what is there already is a success that reads the source and writes nothing; a damaged file
+   * Putting what is there already is a success that reads the source and writes nothing but the time; a damaged file
    * of that name is replaced. The source stays the caller's: after a refusal it may have more to read.
    *
    * @throws {ArtifactStoreError} and then nothing is stored and nothing of it is left
@@ -62,6 +64,8 @@ export interface ArtifactStore {
   put(upload: ArtifactUpload): Promise<{ stored: boolean }>;
   /** @throws {ArtifactStoreError} `artifact-unknown`, `artifact-not-regular` */
   open(sha256: string): Promise<ArtifactHandle>;
+  /** Every artifact with the time at which it was last put, in no order. */
+  list(): AsyncIterable<{ sha256: string; length: number; putAtMs: number }>;
   /** Whether there was one. Downloads that have it open are not disturbed. */
   remove(sha256: string): Promise<boolean>;
 }
@@ -115,6 +119,7 @@ export async function createArtifactStore({ folder }: { folder: string }): Promi
         temporary = await openTemporaryFile(folderOf(sha256));
       }
       await receive({ sha256, length, source }, temporary?.handle);
+      if (temporary === undefined) await touch(path);
       await temporary?.commit(path, { replace: true });
       return { stored: temporary !== undefined };
     } catch (cause) {
@@ -124,9 +129,26 @@ export async function createArtifactStore({ folder }: { folder: string }): Promi
     }
   }
 
+  async function* list() {
+    for (const fanOut of await readdir(folder)) {
+      if (!FAN_OUT.test(fanOut)) continue;
+      for (const sha256 of await readdir(join(folder, fanOut))) {
+        const found = NAME.test(sha256) ? await absentAsUndefined(lstat(pathOf(sha256))) : undefined;
+        if (found !== undefined && isOwnFile(found))
+          yield { sha256, length: found.size, putAtMs: found.mtimeMs };
+      }
+    }
+  }
+
   return {
     stat,
+    list,
     isIntact,
+    async renew(sha256) {
+      const intact = await isIntact(sha256);
+      if (intact) await touch(pathOf(sha256));
+      return intact;
+    },
     put,
     open: openArtifact,
     has: async (sha256) => (await stat(sha256)) !== undefined,
@@ -186,6 +208,11 @@ async function openPlainFile(path: string): Promise<FileHandle> {
     if (code === 'ELOOP' || code === 'ENXIO') throw notRegular(path, cause);
     throw cause;
   }
+}
+
+async function touch(path: string): Promise<void> {
+  const now = new Date();
+  await utimes(path, now, now);
 }
 
 async function ensureFolder(parent: string, folder: string): Promise<void> {

@@ -76,14 +76,19 @@ export function createSqlChannelStore(database: Database): ChannelStore {
       );
     },
 
-    async listPins() {
-      const rows = await database
+    async listReleasesInUse(nowSeconds) {
+      const pins = await database
         .selectFrom('node_choices')
-        .select('pinned_digest')
-        .distinct()
+        .select('pinned_digest as digest')
         .where('pinned_digest', 'is not', null)
         .execute();
-      return rows.flatMap((row) => (row.pinned_digest === null ? [] : [row.pinned_digest]));
+      const grants = await database
+        .selectFrom('grants')
+        .select('release_digest as digest')
+        .where('closed_at', 'is', null)
+        .where('expires_at', '>', nowSeconds)
+        .execute();
+      return [...new Set([...pins, ...grants].flatMap(({ digest }) => (digest === null ? [] : [digest])))];
     },
   };
 }

@@ -3,6 +3,7 @@ import type { RunningNodeStore } from '../../attestation/running-nodes.ts';
 import { type Clock, secondsOf } from '../../core/clock.ts';
 import { messageOf } from '../../core/errors.ts';
 import type { ChannelStore } from '../../releases/channel-store.ts';
+import type { ArtifactStore } from '../../storage/artifact-store.ts';
 import type { Config } from '../config.ts';
 import type { Logger } from '../logger.ts';
 import type { PolicyService } from './policies.ts';
@@ -10,8 +11,10 @@ import type { ReadinessService } from './readiness.ts';
 import type { RepositoryService } from './repository.ts';
 import { progressRollouts } from './rollout-progress.ts';
 import { suspectSilentNodes } from './silent-nodes.ts';
+import { removeUnusedArtifacts } from './unused-artifacts.ts';
 
 const INTERVAL_MS = 60_000;
+const CLEANING_MS = 3_600_000;
 /** What expired is kept this long, so that a late answer still hears why it is refused. */
 const KEPT_SECONDS = 3600;
 const DAY_SECONDS = 86_400;
@@ -26,6 +29,7 @@ export function startHousekeeping(on: {
   policies: PolicyService;
   readiness: Pick<ReadinessService, 'warnings'>;
   channels: ChannelStore;
+  artifacts: ArtifactStore;
   repository: Pick<RepositoryService, 'current'>;
   config: Pick<Config, 'rolloutCheckSeconds'>;
   clock: Clock;
@@ -46,6 +50,13 @@ export function startHousekeeping(on: {
     on.config.rolloutCheckSeconds * 1000,
   );
   rollouts.unref();
+  const cleaning = setInterval(() => void attempt('removing unused artifacts', clean), CLEANING_MS);
+  cleaning.unref();
+
+  async function clean(): Promise<void> {
+    const removed = await removeUnusedArtifacts(on);
+    if (removed.count > 0) on.logger.info({ ...removed }, 'removed artifacts that nothing needs any more');
+  }
 
   /** Each warning once a day, so that a log is read and an alarm rings again. */
   function warnOnce(): void {
@@ -70,6 +81,7 @@ export function startHousekeeping(on: {
     stop() {
       clearInterval(timer);
       clearInterval(rollouts);
+      clearInterval(cleaning);
     },
   };
 }

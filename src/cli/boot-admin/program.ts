@@ -89,6 +89,11 @@ const NOUNS: readonly Noun[] = [
     load: () => import('./pin.ts'),
   },
   {
+    name: 'artifacts',
+    description: "what takes room in the server's store",
+    load: () => import('./artifacts.ts'),
+  },
+  {
     name: 'events',
     description: 'the log of what happened',
     load: () => import('./events.ts'),

@@ -187,6 +187,10 @@ const JSON_CALLS: Record<string, { path: () => string; body: () => Promise<objec
     path: () => `/admin/v1/nodes/${node.id}/group`,
     body: async () => ({ group: 'canary', reason: '' }),
   },
+  'operators POST /admin/v1/artifacts/remove-unused': {
+    path: () => '/admin/v1/artifacts/remove-unused',
+    body: async () => ({ dryRun: true }),
+  },
   'operators POST /admin/v1/policies': {
     path: () => '/admin/v1/policies',
     body: async () => ({ document: 'a document' }),

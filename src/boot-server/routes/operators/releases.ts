@@ -1,11 +1,14 @@
 import { Readable } from 'node:stream';
 import { Type } from 'typebox';
 import { utf8Bytes } from '../../../core/bytes.ts';
+import type { Clock } from '../../../core/clock.ts';
+import type { ChannelStore } from '../../../releases/channel-store.ts';
 import type { ServerKey } from '../../../signing/keys/server-key.ts';
 import type { ArtifactStore } from '../../../storage/artifact-store.ts';
 import type { OperatorsApp } from '../../doors.ts';
 import { Problem } from '../../problems.ts';
 import type { RepositoryService } from '../../services/repository.ts';
+import { removeUnusedArtifacts } from '../../services/unused-artifacts.ts';
 import { Sha256Hex } from '../wire.ts';
 
 const closed = { additionalProperties: false };
@@ -35,15 +38,23 @@ export function registerReleaseRoutes(
     repository: RepositoryService;
     grantKey: ServerKey;
     maxArtifactBytes: number;
+    channels: ChannelStore;
+    clock: Clock;
   },
 ): void {
   app.get('/admin/v1/grant-keys', async () => ({ [on.grantKey.keyId]: on.grantKey.key }));
 
-  /** A damaged artifact counts as none, so that publishing again sends and repairs it. */
+  /** A damaged artifact counts as none, so that publishing again sends and repairs it; no other is removed meanwhile. */
   app.head('/admin/v1/artifacts/:sha256', { schema: { params: Params } }, async (request, reply) => {
-    const intact = await on.artifacts.isIntact(request.params.sha256);
+    const intact = await on.artifacts.renew(request.params.sha256);
     return reply.code(intact ? 200 : 404).send();
   });
+
+  app.post(
+    '/admin/v1/artifacts/remove-unused',
+    { schema: { body: Type.Object({ dryRun: Type.Boolean() }, closed) } },
+    ({ body }) => removeUnusedArtifacts({ ...on, ...body }),
+  );
 
   app.register(async (uploads: OperatorsApp) => registerUploads(uploads, on));
 
