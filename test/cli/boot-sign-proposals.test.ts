@@ -79,6 +79,9 @@ describe('sign', () => {
     const shown = await sign(...trusted(), '--dry-run');
     expect(shown.stdout).toContain(`root: 2 of 2 keys (was 1 of 1), adds ${mallory}`);
     expect(shown.stdout).not.toContain('NOT VERIFIED');
+    expect(shown.stdout).toMatch(
+      /^compared with root version 1, SHA-256 [0-9a-f]{64}, and timestamp version 1 of 2026-11-21T12:00:00/,
+    );
     const beside = await sign('--repository', desk.repository, '--dry-run');
     expect(beside.stdout).toContain(`root: 2 of 2 keys (was 1 of 1), adds ${mallory}`);
   });

@@ -67,7 +67,9 @@ function describeCurrent(current: TrustedMetadata | undefined, nowMs: number): r
   if (current === undefined) return ['compared with nothing: a new repository'];
   const { root, timestamp } = current;
   const until = new Date(Math.min(root.expiresMs, timestamp.expiresMs));
-  const compared = `compared with root version ${root.version}, SHA-256 ${root.file.sha256}, and timestamp version ${timestamp.version}`;
+  const { signedAtSeconds } = timestamp;
+  const at = signedAtSeconds === undefined ? '' : ` of ${new Date(signedAtSeconds * 1000).toISOString()}`;
+  const compared = `compared with root version ${root.version}, SHA-256 ${root.file.sha256}, and timestamp version ${timestamp.version}${at}`;
   return until.getTime() > nowMs
     ? [compared]
     : [compared, `warning: that expired at ${until.toISOString()}: ask whether something newer is in force`];

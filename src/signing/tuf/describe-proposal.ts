@@ -1,6 +1,7 @@
 import { canonicalize } from '@tufjs/canonical-json';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../core/strict-json.ts';
 import { type Draft, unsignedFile } from './draft.ts';
+import { SIGNED_AT_FIELD } from './envelope.ts';
 import type { Proposal } from './proposal.ts';
 import type { RoleRule } from './role-keys.ts';
 import { GRANT_KEYS_FIELD, parseRoot, type RootMetadata, TOP_LEVEL_ROLES } from './root.ts';
@@ -52,8 +53,11 @@ function contentOf(draft: Draft): readonly string[] {
     return [...rulesIn(rulesOfRoot(root)), ...[...root.grantKeys.keys()].map((id) => `grant key ${id}`)];
   }
   if (draft.role === 'targets') return rulesIn(rulesOfTargets(parseTargets(unsignedFile(draft.canonical))));
-  const { targets, meta } = draft.signed;
-  return Object.entries(objectOf(targets ?? meta)).map(([name, entry]) => `lists ${name}${wordsOf(entry)}`);
+  const { targets, meta, [SIGNED_AT_FIELD]: signedAt } = draft.signed;
+  const listed = Object.entries(objectOf(targets ?? meta)).map(
+    ([name, entry]) => `lists ${name}${wordsOf(entry)}`,
+  );
+  return signedAt === undefined ? listed : [...listed, `says it was signed at ${textOf(signedAt)}`];
 }
 
 /** Who may sign, by role. By key id: a key of a kind that we don't know is shown like any other. */
@@ -138,7 +142,7 @@ function textOf(value: JsonValue): string {
 
 const READ_MEMBERS: ReadonlySet<string> = new Set([
   ...['_type', 'spec_version', 'version', 'expires', 'consistent_snapshot', 'keys', 'roles'],
-  ...['targets', 'delegations', 'meta', GRANT_KEYS_FIELD],
+  ...['targets', 'delegations', 'meta', GRANT_KEYS_FIELD, SIGNED_AT_FIELD],
 ]);
 
 /** TUF readers pass over members that they don't know; whoever signs them should not. */

@@ -16,6 +16,7 @@ import {
   EXPIRY,
   listingOf,
   MANIFEST,
+  NOW_MS,
   SIGNERS,
   signDocument,
   TestRepository,
@@ -39,7 +40,13 @@ async function putInForce(proposal: Proposal, signers: readonly Signer[]): Promi
   const signer = createKeyRoleSigner([...signers, ...SIGNERS.snapshot, ...SIGNERS.timestamp]);
   const signed = await signProposal(proposal, authoritiesOf(proposal, current), signer);
   repository.apply(
-    await finishProposal({ current, proposal: signed, signer, onlineExpiresMs: EXPIRY.onlineMs }),
+    await finishProposal({
+      current,
+      proposal: signed,
+      signer,
+      onlineExpiresMs: EXPIRY.onlineMs,
+      nowMs: NOW_MS,
+    }),
   );
 }
 
