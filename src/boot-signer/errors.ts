@@ -16,6 +16,7 @@ export const PROBLEMS = {
   'version-not-next': { status: 409, title: 'The version is not the next one' },
   'rollback-refused': { status: 409, title: 'The metadata goes back behind what was signed' },
   'release-changed': { status: 409, title: 'A listed release is not what it was' },
+  'release-withdrawn': { status: 409, title: 'A withdrawn release is listed again' },
   'request-closed': { status: 409, title: 'The request is not open any more' },
   'approval-refused': { status: 403, title: 'The approval does not count' },
   'body-too-large': { status: 413, title: 'The body is too large' },
@@ -47,6 +48,8 @@ export type SignerStateCode =
   | 'state-exists'
   /** What is there is an older state than the one that was there last. */
   | 'state-rolled-back'
+  /** Written by a newer service. */
+  | 'state-newer'
   | 'state-busy'
   | 'audit-log-damaged'
   | 'baseline-refused'

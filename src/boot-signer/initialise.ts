@@ -1,15 +1,10 @@
 import { mkdir } from 'node:fs/promises';
-import { canonicalize } from '@tufjs/canonical-json';
-import { asciiBytes, sha256, toHex } from '../core/bytes.ts';
 import type { JsonObject } from '../core/strict-json.ts';
 import { layoutOf } from '../signing/repository/layout.ts';
 import { loadMetadata, trustedMetadata } from '../signing/repository/metadata-folder.ts';
-import type { UntrustedEnvelope } from '../signing/tuf/envelope.ts';
-import { parseReleases, parseStage0Builds } from '../signing/tuf/listings.ts';
-import type { TrustedMetadata } from '../signing/tuf/verify-metadata.ts';
 import type { Config } from './config.ts';
-import { rememberListing } from './request-types/listing-rules.ts';
-import { rememberTimestamp } from './request-types/signed-at-rules.ts';
+import { STATE_FORMAT } from './key-process/state-format.ts';
+import { memoriesOf } from './metadata-in-force.ts';
 import { createState, lockState, stateLayout } from './state-folder.ts';
 
 /**
@@ -27,7 +22,7 @@ export async function initialiseState(
   const lock = await lockState(layout);
   try {
     const roles = input.repository === undefined ? {} : await rolesOf(input.repository);
-    await createState(layout, input.nowMs, { type: 'initialised', roles });
+    await createState(layout, input.nowMs, { type: 'initialised', format: STATE_FORMAT, roles });
     return Object.keys(roles);
   } finally {
     lock.server.close();
@@ -35,28 +30,6 @@ export async function initialiseState(
 }
 
 async function rolesOf(repository: string): Promise<JsonObject> {
-  const trusted = trustedMetadata(await loadMetadata(layoutOf(repository)));
-  const { root, targets, snapshot, timestamp, delegated } = trusted;
-  const versions = Object.fromEntries([...snapshot.meta].map(([file, { version }]) => [file, version]));
-  return {
-    root: memory(root, {}),
-    targets: memory(targets, {}),
-    snapshot: memory(snapshot, versions),
-    timestamp: memory(timestamp, rememberTimestamp(timestamp)),
-    ...Object.fromEntries(
-      delegated.map((role) => [role.delegation.role, memory(role.metadata, listingOf(role))]),
-    ),
-  };
-}
-
-function listingOf({ delegation, metadata }: TrustedMetadata['delegated'][number]): JsonObject {
-  return rememberListing(
-    delegation.kind === 'stage0'
-      ? parseStage0Builds(metadata.targets)
-      : parseReleases(delegation.channel, metadata.targets),
-  );
-}
-
-function memory({ version, signed }: UntrustedEnvelope, remembered: JsonObject): JsonObject {
-  return { version, sha256: toHex(sha256(asciiBytes(canonicalize(signed)))), remembered };
+  const stored = await loadMetadata(layoutOf(repository));
+  return memoriesOf(trustedMetadata(stored), stored.files);
 }

@@ -98,6 +98,20 @@ describe('a client that was taken over', () => {
     expect(await sign('channel-demo', channelOf('demo', 2, { 42: B }))).toHaveLength(1);
   });
 
+  it('cannot change what is said of a release that is listed', async () => {
+    const { sign } = await onlineService();
+    const first = channelOf('demo', 1, { 41: A });
+    await sign('channel-demo', first);
+    const second = JSON.parse(JSON.stringify(channelOf('demo', 2, { 41: A })));
+    const renamed = structuredClone(second);
+    renamed.targets['channels/demo/41.json'].custom.name = 'another name';
+    await expect(sign('channel-demo', renamed)).rejects.toThrow(/release-changed/);
+    const longer = structuredClone(second);
+    longer.targets['channels/demo/41.json'].length += 1;
+    await expect(sign('channel-demo', longer)).rejects.toThrow(/release-changed/);
+    expect(await sign('channel-demo', second)).toHaveLength(1);
+  });
+
   it('gets nothing that lives too long or has expired', async () => {
     const { sign } = await onlineService();
     await expect(sign('timestamp', timestampOf(1, 1, 31 * 24))).rejects.toThrow(/expiry-refused/);

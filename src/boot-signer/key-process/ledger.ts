@@ -3,6 +3,7 @@ import type { ApprovalSubject } from '../approvals.ts';
 import type { AuditRecord } from '../audit/audit-log.ts';
 import { SignerStateError } from '../errors.ts';
 import type { SignedMemory } from '../request-types/request-type.ts';
+import { type MigratedEvent, requireReadable } from './state-format.ts';
 
 /** A signature by an approver's key; whether it counts is judged when it is needed, by the configuration then. */
 export interface Approval {
@@ -25,7 +26,8 @@ export interface SignedRole extends SignedMemory {
 
 /** What can happen, as the audit log writes it; `type` names it. */
 export type LedgerEvent =
-  | { type: 'initialised' | 'adopted'; roles: Record<string, SignedMemoryJson> }
+  | { type: 'initialised'; format?: number; roles: Record<string, SignedMemoryJson> }
+  | MigratedEvent
   | ({ type: 'request-opened'; client: string } & ApprovalSubjectJson)
   | { type: 'approved'; id: string; keyId: string; signature: string; person: string }
   | { type: 'withdrawn'; id: string; by: string }
@@ -40,7 +42,7 @@ export type LedgerEvent =
       request?: string;
       people?: string[];
     };
-type SignedMemoryJson = { version: number; sha256: string; remembered: JsonObject };
+type SignedMemoryJson = { version: number; sha256: string; remembered: JsonObject; ever?: JsonObject };
 type ApprovalSubjectJson = {
   id: string;
   request: string;
@@ -54,13 +56,15 @@ type ApprovalSubjectJson = {
 export class Ledger {
   private readonly roles = new Map<string, SignedRole>();
   private readonly requests = new Map<string, SigningRequest>();
+  private formatNumber = 1;
 
-  /** @throws {SignerStateError} `audit-log-damaged` when a record is not what its type says */
+  /** @throws {SignerStateError} `audit-log-damaged` when a record is not what its type says, `state-newer` */
   constructor(records: readonly AuditRecord[]) {
     for (const { event, seq, time } of records)
       try {
         this.apply(event as unknown as LedgerEvent, Date.parse(time));
       } catch (cause) {
+        if (cause instanceof SignerStateError) throw cause;
         throw new SignerStateError(
           'audit-log-damaged',
           `record ${seq} of the audit log says nothing that makes sense`,
@@ -72,9 +76,12 @@ export class Ledger {
   apply(event: LedgerEvent, nowMs: number): void {
     switch (event.type) {
       case 'initialised':
-      case 'adopted':
+        this.formatNumber = requireReadable(event.format ?? 1);
         for (const [role, memory] of Object.entries(event.roles))
-          this.roles.set(role, { ...memoryOf(memory), signatures: new Map() });
+          this.roles.set(role, { ...memoryOf(memory, this.last(role)), signatures: new Map() });
+        return;
+      case 'migrated':
+        this.formatNumber = requireReadable(event.to);
         return;
       case 'request-opened':
         this.open(event, nowMs);
@@ -90,6 +97,11 @@ export class Ledger {
       case 'signed':
         this.sign(event);
     }
+  }
+
+  /** Of the records so far. */
+  get format(): number {
+    return this.formatNumber;
   }
 
   last(role: string): SignedRole | undefined {
@@ -120,8 +132,8 @@ export class Ledger {
   }
 
   private sign(event: Extract<LedgerEvent, { type: 'signed' }>): void {
-    const memory = memoryOf(event);
     const before = this.roles.get(event.role);
+    const memory = memoryOf(event, before);
     const isSame = before?.version === memory.version && before.sha256 === memory.sha256;
     const signatures = new Map([...(isSame ? before.signatures : []), ...Object.entries(event.signatures)]);
     this.roles.set(event.role, { ...memory, signatures });
@@ -135,16 +147,24 @@ export class Ledger {
   }
 }
 
-function memoryOf({
-  version,
-  sha256,
-  remembered,
-}: {
-  version: JsonValue;
-  sha256: JsonValue;
-  remembered: JsonValue;
-}): SignedMemory {
-  if (!Number.isSafeInteger(version) || typeof sha256 !== 'string' || !isJsonObject(remembered))
-    throw new Error('no version, no hash or nothing remembered');
-  return { version: version as number, sha256, remembered };
+function memoryOf(
+  json: { [Member in keyof SignedMemoryJson]: JsonValue },
+  before?: SignedMemory,
+): SignedMemory {
+  const { version, sha256, remembered, ever = {} } = json;
+  if (!Number.isSafeInteger(version) || typeof sha256 !== 'string') throw new Error('no version or no hash');
+  if (!isJsonObject(remembered) || !isJsonObject(ever)) throw new Error('nothing is remembered');
+  const all = [before?.ever ?? {}, ever, remembered].reduce(merge);
+  return { version: version as number, sha256, remembered, ever: all };
+}
+
+/** Numbers only grow, and nothing that was known whole is forgotten for less. */
+function merge(before: JsonObject, after: JsonObject): JsonObject {
+  const merged: JsonObject = { ...before };
+  for (const [name, value] of Object.entries(after)) {
+    const was = before[name];
+    if (typeof was === 'number' && typeof value === 'number') merged[name] = Math.max(was, value);
+    else if (!isJsonObject(was) || isJsonObject(value)) merged[name] = value;
+  }
+  return merged;
 }

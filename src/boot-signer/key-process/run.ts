@@ -10,6 +10,7 @@ import { Desk } from './desk.ts';
 import { Ledger } from './ledger.ts';
 import { answerCall, type Call, parseCall } from './messages.ts';
 import { openKeys } from './open-keys.ts';
+import { migrationsFrom } from './state-format.ts';
 
 /** sysexits.h: a supervisor tries again after the one, and not after the other: a PIN is tried once. */
 const EXIT_STOPPED = 75;
@@ -58,6 +59,10 @@ async function openDesk({
   const files = { log: DESCRIPTORS.log, anchor: DESCRIPTORS.anchor };
   const { writer, records } = await openAuditWriter({ files, clock: systemClock, step, onFailure: stop });
   const ledger = new Ledger(records);
+  for (const event of migrationsFrom(ledger.format)) {
+    ledger.apply(event, systemClock.nowMs());
+    await writer.append({ ...event });
+  }
   return new Desk({ config, keys, ledger, audit: writer, clock: systemClock, random: systemRandom, step });
 }
 

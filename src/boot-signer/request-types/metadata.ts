@@ -1,5 +1,6 @@
 import { asciiBytes, bytesEqual, sha256, toHex } from '../../core/bytes.ts';
 import { messageOf } from '../../core/errors.ts';
+import type { JsonObject } from '../../core/strict-json.ts';
 import { STAGE0_ROLE } from '../../signing/names.ts';
 import { unsignedFile } from '../../signing/tuf/draft.ts';
 import type { UntrustedEnvelope } from '../../signing/tuf/envelope.ts';
@@ -11,10 +12,15 @@ import { parseDelegated, parseTargets, type TargetsMetadata } from '../../signin
 import { refuse } from '../errors.ts';
 import { verifyReleaseFiles, verifyStage0Files } from './artifacts.ts';
 import { requireClosed } from './closed-members.ts';
-import { rememberListing, requireUnchanged } from './listing-rules.ts';
+import { requireUnchanged, whollyKnown } from './listing-rules.ts';
 import type { Judged, JudgeInput, RequestType } from './request-type.ts';
 import { rememberTimestamp, requireTimeForward } from './signed-at-rules.ts';
-import { requireSnapshotForward, requireTimestampForward } from './version-rules.ts';
+import {
+  rememberDelegations,
+  rememberVersions,
+  requireSnapshotForward,
+  requireTimestampForward,
+} from './version-rules.ts';
 
 /**
  * The "signed" part of a TUF metadata file, in canonical form: what every signature of the file is over.
@@ -73,7 +79,7 @@ function readFile(
       return withSensibleDelegations(parseTargets(bytes));
     case 'snapshot': {
       const snapshot = parseSnapshot(bytes);
-      const remember = Object.fromEntries([...snapshot.meta].map(([file, { version }]) => [file, version]));
+      const remember = rememberVersions(snapshot);
       return {
         envelope: snapshot,
         rules: { remember, requireForward: () => requireSnapshotForward(snapshot, input) },
@@ -103,36 +109,25 @@ function withSensibleKeys(root: RootMetadata) {
 
 function withSensibleDelegations(targets: TargetsMetadata) {
   requireSensible(delegatedKeyrings(targets));
-  return { envelope: targets, rules: {} };
+  return { envelope: targets, rules: { remember: rememberDelegations(targets) } };
 }
 
 function readDelegated(role: string, bytes: Uint8Array, input: JudgeInput) {
   const envelope = parseDelegated(role, bytes);
-  const known = new Set(Object.keys(input.last?.remembered ?? {}));
-  if (role === STAGE0_ROLE) {
-    const builds = parseStage0Builds(envelope.targets);
-    return {
-      envelope,
-      rules: listingRules(builds, input, (artifacts) => verifyStage0Files(builds, known, artifacts)),
-    };
-  }
-  const releases = parseReleases(role.replace(/^channel-/, ''), envelope.targets);
-  return {
-    envelope,
-    rules: listingRules(releases, input, (artifacts) => verifyReleaseFiles(releases, known, artifacts)),
-  };
+  const { targets } = envelope;
+  const verifyFiles = readListing(role, targets, whollyKnown(input.last));
+  const requireForward = (): void => requireUnchanged(targets, input.last);
+  return { envelope, rules: { remember: targets, verifyFiles, requireForward } };
 }
 
-function listingRules(
-  listed: readonly { target: string; sha256: string }[],
-  input: JudgeInput,
-  verifyFiles: (artifacts: string) => Promise<void>,
-): RoleRules {
-  return {
-    remember: rememberListing(listed),
-    verifyFiles,
-    requireForward: () => requireUnchanged(listed, input.last?.remembered ?? {}),
-  };
+/** @returns what looks at the files of all that is not known yet */
+function readListing(role: string, targets: JsonObject, known: ReadonlySet<string>): Judged['verifyFiles'] {
+  if (role === STAGE0_ROLE) {
+    const builds = parseStage0Builds(targets);
+    return (artifacts) => verifyStage0Files(builds, known, artifacts);
+  }
+  const releases = parseReleases(role.replace(/^channel-/, ''), targets);
+  return (artifacts) => verifyReleaseFiles(releases, known, artifacts);
 }
 
 /** Exactly the next version, or what was signed already: the second signature of a threshold. */

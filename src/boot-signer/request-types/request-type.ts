@@ -7,6 +7,8 @@ export interface SignedMemory {
   readonly sha256: string;
   /** What the type itself wrote: see `remember` in {@link Judged}. */
   readonly remembered: JsonObject;
+  /** The same of all that was ever signed for the role: what is no longer said stays, numbers only grow. */
+  readonly ever: JsonObject;
 }
 
 /** All that a judgement may look at. It decides; nothing of it asks or changes anything. */
