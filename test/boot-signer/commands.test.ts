@@ -16,7 +16,7 @@ async function run(create: (context: CommandContext) => Command, ...args: string
   const stdout = new PassThrough();
   const context = { stdout, stderr: new PassThrough(), clock: systemClock, environment: {} };
   await create(context).exitOverride().parseAsync(args, { from: 'user' });
-  return String(stdout.read() ?? '');
+  return Buffer.concat(await stdout.end().toArray()).toString();
 }
 
 async function waitingService() {
@@ -53,7 +53,9 @@ async function waitingService() {
 it('an approver sees what would be signed, and approves it', async () => {
   const { sign, requests, id, key } = await waitingService();
   expect(await requests('show', id)).toContain('channels/demo/41.json');
-  expect(await requests('approve', id, ...key)).toContain('approved by alice');
+  expect(await requests('approve', id, ...key)).toMatch(
+    /lists channels\/demo\/41\.json[^]*approved by alice/,
+  );
   expect(await sign()).toHaveLength(1);
   expect(await requests('list')).toBe('nothing waits\n');
   expect(await requests('list', '--all')).toContain('signed: approved by alice');
