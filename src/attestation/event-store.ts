@@ -12,4 +12,6 @@ export interface AuditEvent {
 export interface EventStore {
   /** Those after this id, oldest first. */
   listEvents(query: { afterId: number; limit: number }): Promise<AuditEvent[]>;
+  /** What happened by itself, outside of any transaction. Durable when this returns. */
+  appendEvent(event: Omit<AuditEvent, 'id'>): Promise<void>;
 }

@@ -47,6 +47,7 @@ import { createEnrolmentTokenService } from './services/enrolment-tokens.ts';
 import { createEnrolmentService } from './services/enrolments.ts';
 import { createEvidenceService } from './services/evidence.ts';
 import { createFirmwareService } from './services/firmware.ts';
+import { startFreshnessWatch } from './services/freshness-watch.ts';
 import { createGrantService } from './services/grants.ts';
 import { startHousekeeping } from './services/housekeeping.ts';
 import { createPolicyService } from './services/policies.ts';
@@ -79,6 +80,8 @@ export async function startBootServer(on: {
   const doors = createDoors(state.tls, config, logger);
   registerRoutes(doors, { ...state, ...services, config, clock });
   const housekeeping = startHousekeeping({ ...state, ...services, config, clock, logger });
+  const refreshSeconds = config.metadataRefreshSeconds;
+  const freshness = startFreshnessWatch({ ...state, refreshSeconds, clock, logger });
   const ports = { firmware: await doors.firmware.listen(), agents: await doors.agents.listen() };
   await doors.operators.listen();
   const { authority } = state.tls;
@@ -90,6 +93,7 @@ export async function startBootServer(on: {
     ports,
     async stop() {
       housekeeping.stop();
+      freshness.stop();
       await Promise.all(Object.values(doors).map((door) => door.drain(config.drainSeconds)));
       await services.verification.stop();
       await state.database.destroy();
@@ -213,6 +217,7 @@ function createServices(
       repository,
       policies,
       grantKeyId: grantKey.keyId,
+      refreshSeconds: config.metadataRefreshSeconds,
       probeDatabase: async () => void (await store.countOpenEnrolments(0)),
       clock,
     }),

@@ -126,6 +126,7 @@ export const CONFIG_SCHEMA = Type.Object(
       },
       closed,
     ),
+    metadataRefreshSeconds: seconds(60, 31_536_000, 604_800),
     challengeTtlSeconds: seconds(60, 600, 120),
     grantTtlSeconds: seconds(60, 3600, 600),
     drainSeconds: seconds(0, 600, 30),

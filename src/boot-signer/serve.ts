@@ -47,8 +47,9 @@ export async function startSigningService(options: ServeOptions): Promise<Signin
     lock: lock.descriptor,
     ...(options.keyProcessEntry !== undefined && { entry: options.keyProcessEntry }),
   });
+  const scheduler = config.refresh && startScheduler(config.refresh, link, logger);
   const texts = createRequestTexts(layout.requests);
-  const parts = { config, link, texts, auditFile: layout.log, step: options.step ?? (() => {}) };
+  const parts = { config, link, texts, auditFile: layout.log, step: options.step ?? (() => {}), scheduler };
   const apps: SignerApp[] = [];
   const add = async (app: SignerApp): Promise<SignerApp> => {
     installRoutes(app, parts);
@@ -62,15 +63,13 @@ export async function startSigningService(options: ServeOptions): Promise<Signin
     tcp === undefined
       ? 0
       : await listenOnTcp((await add(createSignerApp(logger, await tlsFiles(tcp)))).server, tcp);
-  const stopScheduler =
-    config.refresh === undefined ? () => {} : startScheduler(config.refresh, link, logger);
   logger.info({ socket: config.socket.path, port }, 'signing service ready');
   return {
     keyProcessPid: link.pid,
     port,
     ended: link.ended,
     async stop() {
-      stopScheduler();
+      scheduler?.stop();
       for (const app of apps) app.server.closeIdleConnections();
       await Promise.all(apps.map((app) => app.close()));
       link.close();

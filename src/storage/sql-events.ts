@@ -1,10 +1,13 @@
 import type { EventStore } from '../attestation/event-store.ts';
 import { isJsonObject } from '../core/strict-json.ts';
+import { insertAuditEvent } from './audit-events.ts';
 import type { Database } from './database.ts';
 import { fromJsonColumn } from './rows.ts';
 
 export function createSqlEventStore(database: Database): EventStore {
   return {
+    appendEvent: (event) => database.transaction().execute((tx) => insertAuditEvent(tx, event)),
+
     async listEvents({ afterId, limit }) {
       const rows = await database
         .selectFrom('audit_events')

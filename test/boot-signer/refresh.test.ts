@@ -6,6 +6,7 @@ import {
   createSigningServiceSigner,
   getServiceKeys,
 } from '../../src/cli/boot-sign/signing-service-client.ts';
+import { callOperators } from '../../src/cli/operators-socket.ts';
 import { openKeyFile } from '../../src/signing/keys/key-file.ts';
 import { layoutOf } from '../../src/signing/repository/layout.ts';
 import { loadMetadata, trustedMetadata } from '../../src/signing/repository/metadata-folder.ts';
@@ -42,6 +43,15 @@ async function world() {
   return { desk, service, configure, load, waitFor };
 }
 
+async function refreshOf({ socketPath }: ServiceFolder) {
+  for (;;) {
+    const call = { socketPath, method: 'GET', path: '/v1/refresh', maxAnswerBytes: 4096 } as const;
+    const answer = JSON.parse(Buffer.from((await callOperators(call)).body).toString());
+    if (answer.signedAt !== undefined) return answer;
+    await delay(50);
+  }
+}
+
 it('a new service goes on where the repository stands', async () => {
   const { service, load } = await world();
   const { snapshot } = await load();
@@ -61,6 +71,11 @@ it('snapshot and timestamp are signed anew when little time is left, and only th
   configure(100);
   const running = await service.start();
   await waitFor(`${before.snapshot.version + 1}.snapshot.json`);
+  expect(await refreshOf(service)).toMatchObject({
+    signedAt: expect.any(Number),
+    timestamp: { timestampVersion: before.timestamp.version + 1, ageSeconds: expect.any(Number) },
+    warnings: [],
+  });
   await running.stop();
   const after = await load();
   expect(after.timestamp.version).toBe(before.timestamp.version + 1);

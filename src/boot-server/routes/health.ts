@@ -11,11 +11,12 @@ export function registerHealthRoutes(
   host.get('/healthz', async () => ({ status: 'ok' }));
   host.get('/readyz', async () => {
     const faults = await on.readiness.faults();
+    const metadata = on.readiness.freshness();
     if (faults.length > 0)
       throw new Problem('not-ready', faults.join('; '), {
-        members: { faults },
+        members: { faults, ...(metadata && { metadata }) },
         headers: { 'retry-after': '10' },
       });
-    return { status: 'ready', warnings: on.readiness.warnings() };
+    return { status: 'ready', warnings: on.readiness.warnings(), ...(metadata && { metadata }) };
   });
 }

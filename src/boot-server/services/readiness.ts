@@ -1,5 +1,6 @@
 import type { Clock } from '../../core/clock.ts';
 import { expiryWarnings } from '../../signing/tuf/expiry.ts';
+import { type Freshness, freshnessOf, staleWarning } from '../../signing/tuf/freshness.ts';
 import type { PolicyService } from './policies.ts';
 import type { RepositoryService } from './repository.ts';
 
@@ -8,12 +9,15 @@ export interface ReadinessService {
   faults(): Promise<string[]>;
   /** What will keep nodes from booting one day if nobody acts. */
   warnings(): readonly string[];
+  /** Undefined until something is published. */
+  freshness(): Freshness | undefined;
 }
 
 export function createReadinessService(on: {
   repository: RepositoryService;
   policies: Pick<PolicyService, 'listFaults'>;
   grantKeyId: string;
+  refreshSeconds: number;
   /** Rejects when the database does not answer. */
   probeDatabase: () => Promise<void>;
   clock: Clock;
@@ -45,7 +49,15 @@ export function createReadinessService(on: {
 
     warnings() {
       const published = on.repository.current();
-      return published === undefined ? [] : expiryWarnings(published.verified, on.clock.nowMs());
+      if (published === undefined) return [];
+      const nowMs = on.clock.nowMs();
+      const stale = staleWarning(freshnessOf(published.verified, nowMs), on.refreshSeconds);
+      return [...expiryWarnings(published.verified, nowMs), ...(stale === undefined ? [] : [stale])];
+    },
+
+    freshness() {
+      const published = on.repository.current();
+      return published && freshnessOf(published.verified, on.clock.nowMs());
     },
   };
 }

@@ -5,6 +5,7 @@ import { expiryAt, loadSettings } from '../../signing/repository/settings.ts';
 import type { RoleSigner } from '../../signing/role-signer.ts';
 import { parseDraft } from '../../signing/tuf/draft.ts';
 import { finishProposal, type RepositoryChange } from '../../signing/tuf/finish-proposal.ts';
+import { parseTimestamp, type TimestampMetadata } from '../../signing/tuf/meta-files.ts';
 import type { TrustedMetadata } from '../../signing/tuf/verify-metadata.ts';
 
 export interface Refresh {
@@ -16,21 +17,24 @@ export interface Refresh {
   readonly nowMs: number;
 }
 
+export interface Refreshed {
+  /** The versions that were written; nothing when there was time left. */
+  readonly written?: { readonly snapshot: number; readonly timestamp: number };
+  /** The timestamp that is in the folder now. */
+  readonly timestamp: Pick<TimestampMetadata, 'version' | 'signedAtSeconds' | 'expiresMs'>;
+}
+
 /**
  * Signs snapshot and timestamp of a repository anew when one of them has little time left, and writes them as
  * `boot-sign refresh` does: both or none, and only what a client accepts. A crash between signing and writing
  * costs a version number; the next run takes the number after it.
- *
- * @returns the versions written, or nothing when there is time left
  */
-export async function refreshRepository(
-  refresh: Refresh,
-): Promise<{ snapshot: number; timestamp: number } | undefined> {
+export async function refreshRepository(refresh: Refresh): Promise<Refreshed> {
   const layout = layoutOf(refresh.repository);
   return withRepositoryLock(layout, async () => {
     const stored = await loadMetadata(layout);
     const current = trustedMetadata(stored);
-    if (!isDue(current, refresh)) return undefined;
+    if (!isDue(current, refresh)) return { timestamp: current.timestamp };
     const { onlineMs: onlineExpiresMs } = expiryAt(refresh.nowMs, await loadSettings(layout));
     const { signer, lastSigned } = refresh;
     const change = await finishProposal({
@@ -41,12 +45,16 @@ export async function refreshRepository(
       nowMs: refresh.nowMs,
     });
     await saveChange(layout, { stored, change, nowMs: refresh.nowMs });
-    return versionsIn(change);
+    return { written: versionsIn(change), timestamp: timestampIn(change) };
   });
 }
 
 function isDue({ snapshot, timestamp }: TrustedMetadata, { nowMs, whenLeftMs }: Refresh): boolean {
   return Math.min(snapshot.expiresMs, timestamp.expiresMs) < nowMs + whenLeftMs;
+}
+
+function timestampIn(change: RepositoryChange): TimestampMetadata {
+  return parseTimestamp(change.find(({ name }) => name === 'timestamp.json')?.bytes ?? new Uint8Array());
 }
 
 function versionsIn(change: RepositoryChange): { snapshot: number; timestamp: number } {

@@ -7,12 +7,15 @@ import { clientOf } from './clients.ts';
 import type { SignerApp } from './door.ts';
 import type { KeyLink } from './key-link.ts';
 import type { RequestTexts } from './request-texts.ts';
+import type { Scheduler } from './scheduler.ts';
 
 export interface RouteParts {
   readonly config: Config;
   readonly link: KeyLink;
   readonly texts: RequestTexts;
   readonly auditFile: string;
+  /** Undefined when the service signs nothing by itself. */
+  readonly scheduler: Pick<Scheduler, 'status'> | undefined;
   /** Called with the name of each step; tests end the process there. */
   readonly step: (name: string) => void;
 }
@@ -48,7 +51,8 @@ type ById = { Params: { id: string } };
 const BY_ID = { params: object({ id: { type: 'string', pattern: '^[0-9a-f]{32}$' } }) };
 
 /** docs/signing-service.md, "Calls". */
-export function installRoutes(app: SignerApp, { config, link, texts, auditFile, step }: RouteParts): void {
+export function installRoutes(app: SignerApp, parts: RouteParts): void {
+  const { config, link, texts, auditFile, scheduler, step } = parts;
   const clientOfRequest = (request: FastifyRequest): string => clientOf(request.raw.socket, config.tcp);
   app.addHook('onRequest', async (request) => void clientOfRequest(request));
 
@@ -101,6 +105,8 @@ export function installRoutes(app: SignerApp, { config, link, texts, auditFile, 
   );
 
   app.get('/v1/keys', () => link.call({ call: 'keys' }));
+
+  app.get('/v1/refresh', async () => scheduler?.status() ?? {});
 
   app.get('/v1/audit', (_request, reply) =>
     reply.type('application/jsonl').send(createReadStream(auditFile)),

@@ -1,47 +1,74 @@
 import type { Logger } from 'pino';
+import { secondsOf, systemClock } from '../../core/clock.ts';
 import { messageOf } from '../../core/errors.ts';
 import { isJsonObject, type JsonObject } from '../../core/strict-json.ts';
 import type { RoleSigner } from '../../signing/role-signer.ts';
 import type { Config } from '../config.ts';
 import type { KeyLink } from './key-link.ts';
 import { refreshRepository } from './refresh.ts';
+import { describeRefresh, type RefreshPlan, type RefreshStatus, refreshWarnings } from './refresh-status.ts';
 
-const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
+
+export interface Scheduler {
+  /** What it has done, and what is wrong: `GET /v1/refresh`. */
+  status(): JsonObject;
+  stop(): void;
+}
 
 /**
  * Looks after the repository at the start and then every `everyMinutes`. A failure is logged as an error and
  * tried again at the next time: `whenLeftHours` is how long people have to notice.
- *
- * @returns ends it
  */
 export function startScheduler(
   refresh: NonNullable<Config['refresh']>,
   link: KeyLink,
   logger: Logger,
-): () => void {
+): Scheduler {
+  const everySeconds = (refresh.everyMinutes ?? 60) * 60;
+  const plan: RefreshPlan = { everySeconds, whenLeftSeconds: refresh.whenLeftHours * 3600 };
+  let status: RefreshStatus = { startedAtSeconds: secondsOf(systemClock) };
   let running = false;
   const look = async (): Promise<void> => {
     if (running) return;
     running = true;
-    try {
-      const written = await refreshRepository({
-        repository: refresh.repository,
-        whenLeftMs: refresh.whenLeftHours * HOUR_MS,
-        signer: createLinkSigner(link),
-        lastSigned: (role) => lastSigned(link, role),
-        nowMs: Date.now(),
-      });
-      if (written !== undefined) logger.info(written, 'snapshot and timestamp signed anew');
-    } catch (error) {
-      logger.error({ detail: messageOf(error) }, 'snapshot and timestamp were not signed anew');
-    } finally {
-      running = false;
-    }
+    status = { ...status, ...(await lookOnce(refresh, link, logger)) };
+    running = false;
   };
+  const timer = setInterval(() => {
+    void look();
+    for (const warning of refreshWarnings(status, plan, secondsOf(systemClock)))
+      logger.error({ repository: refresh.repository }, warning);
+  }, everySeconds * 1000);
   void look();
-  const timer = setInterval(look, (refresh.everyMinutes ?? 60) * MINUTE_MS);
-  return () => clearInterval(timer);
+  return {
+    status: () => describeRefresh(status, plan, secondsOf(systemClock)),
+    stop: () => clearInterval(timer),
+  };
+}
+
+async function lookOnce(
+  { repository, whenLeftHours }: NonNullable<Config['refresh']>,
+  link: KeyLink,
+  logger: Logger,
+): Promise<Partial<RefreshStatus>> {
+  const nowMs = systemClock.nowMs();
+  const atSeconds = Math.floor(nowMs / 1000);
+  try {
+    const { written, timestamp } = await refreshRepository({
+      repository,
+      whenLeftMs: whenLeftHours * HOUR_MS,
+      signer: createLinkSigner(link),
+      lastSigned: (role) => lastSigned(link, role),
+      nowMs,
+    });
+    if (written !== undefined) logger.info(written, 'snapshot and timestamp signed anew');
+    return { timestamp, succeededAtSeconds: atSeconds, ...(written && { signedAtSeconds: atSeconds }) };
+  } catch (error) {
+    const detail = messageOf(error);
+    logger.error({ detail }, 'snapshot and timestamp were not signed anew');
+    return { failure: { atSeconds, detail } };
+  }
 }
 
 const SCHEDULER_CLIENT = 'scheduler';

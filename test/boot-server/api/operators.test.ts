@@ -152,7 +152,7 @@ describe('what operators read', () => {
 describe('readyz', () => {
   test('says when the database does not answer, and healthz still does', async () => {
     const agents = await world.stranger();
-    expect((await agents.call('/readyz')).json).toEqual({ status: 'ready', warnings: [] });
+    expect((await agents.call('/readyz')).json).toMatchObject({ status: 'ready', warnings: [] });
     world.database((database) => database.exec('alter table enrolments rename to lost'));
     const ready = await agents.call('/readyz');
     const healthy = await agents.call('/healthz');
@@ -165,9 +165,13 @@ describe('readyz', () => {
   test('warns a week before the timestamp expires', async () => {
     world.clock.advance(24 * 86_400);
     const { json } = await (await world.stranger()).call('/readyz');
+    expect(json.metadata).toMatchObject({ timestampVersion: 3, ageSeconds: expect.any(Number) });
     expect(json.warnings).toEqual([
       expect.stringMatching(/^timestamp expires in [56] days/),
       expect.stringMatching(/^snapshot expires in [56] days/),
+      expect.stringMatching(
+        /^metadata: the timestamp was signed 24 days ago, and a new one is due every 7 days/,
+      ),
     ]);
   });
 });
