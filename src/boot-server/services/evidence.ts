@@ -86,12 +86,13 @@ export function createEvidenceService(on: {
   async function prepareGrant(
     node: NodeRecord,
     client: ClientKey,
-    { claimedStage0, counters }: NonNullable<Appraisal['accepted']>,
+    { claimedStage0, counters, report }: NonNullable<Appraisal['accepted']>,
   ) {
     const release = await on.releaseChoice.choose({
       nodeId: node.id,
       channel: node.channel,
       cycle: counters,
+      ...(report !== undefined && { report }),
     });
     const grant = await on.grants.prepare({
       nodeId: node.id,
@@ -141,13 +142,14 @@ export function createEvidenceService(on: {
       if (outcome === 'basis-moved') return service.submit(submission);
       if (outcome !== 'committed') throw await refuseSpent(challenge, node, outcome);
       if (!record.facts) throw evidenceProblem(appraisal);
-      if (challenge.purpose === 'health' && node.session)
+      if (accepted?.health !== undefined && node.session)
         await on.releaseChoice.bookHealth({
           nodeId: node.id,
           channel: node.channel,
           cycle: node.session,
           releaseDigest: node.session.releaseDigest,
-          health: 'healthy',
+          health: accepted.health,
+          ...(accepted.report !== undefined && { report: accepted.report }),
         });
       const floorApproval = accepted && isBoot ? floorApprovalFor(accepted) : undefined;
       return {

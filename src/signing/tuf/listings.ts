@@ -76,7 +76,7 @@ function parseStage0Build(target: string, value: JsonValue): Stage0Listing {
   return { build, architecture, target, authenticodeSha256, pcr11, ...floorOf(target, custom), ...reference };
 }
 
-const FLOOR_KEY = /^[A-Za-z0-9+/]{121}=$/;
+const FLOOR_KEY = /^[A-Za-z0-9+/]{122}==$/;
 /** An Ecdsa-Sig-Value of P-256 in DER has 8 to 72 bytes. */
 const APPROVAL = /^(?:[0-9a-f]{2}){8,72}$/;
 
