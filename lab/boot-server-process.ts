@@ -19,11 +19,22 @@ export interface BootServerProcess {
 
 /** The real server in a process of its own, from its configuration file; resolves when its doors are open. */
 export async function startBootServerProcess(
-  { configFile, logFile, program = PROGRAM }: { configFile: string; logFile: string; program?: string },
+  on: {
+    configFile: string;
+    logFile: string;
+    program?: string;
+    /** A module that is loaded before the program: tests that end it at a chosen moment. */
+    preload?: { file: string; env: Readonly<Record<string, string>> };
+  },
   cleanup: Cleanup,
 ): Promise<BootServerProcess> {
+  const { configFile, logFile, program = PROGRAM, preload } = on;
   const child = cleanup.ownChild(
-    spawn(process.execPath, [program, '--config', configFile], { stdio: ['ignore', 'pipe', 'pipe'] }),
+    spawn(
+      process.execPath,
+      [...(preload ? ['--import', preload.file] : []), program, '--config', configFile],
+      { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...preload?.env } },
+    ),
   );
   const log = createWriteStream(logFile, { flags: 'a' });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
