@@ -22,6 +22,8 @@ import {
   testSigner,
 } from './tuf-fixture.ts';
 
+/** In its form; whose key it is, is nobody's question here. */
+const FLOOR_KEY = `${'A'.repeat(122)}==`;
 const DELEGATED = ['channel-demo', 'channel-pi-stable', 'stage0'];
 const ROLES = ['root', 'timestamp', 'snapshot', 'targets', ...DELEGATED];
 const SIGNED_BELOW_ROOT = ROLES.filter((role) => role !== 'root');
@@ -563,11 +565,44 @@ describe('what a channel lists', () => {
     ['authenticodeSha256', 'AA'.repeat(32), 'tuf-target-invalid'],
     ['pcr11', 'bb', 'tuf-target-invalid'],
     ['pcr4', 'bb'.repeat(32), 'tuf-target-invalid'],
+    ['floorKey', FLOOR_KEY, 'tuf-metadata-invalid'],
+    ['floorApprovals', { secureBoot: '30'.repeat(70) }, 'tuf-target-invalid'],
   ] as const)('refuses a stage-0 build with %s %j', async (member, value, code) => {
     await repository.flip('stage0', ({ targets }) =>
       Object.assign(targets[STAGE0.target].custom, { [member]: value }),
     );
     refuses(code);
+  });
+});
+
+describe('a stage-0 build that keeps a floor', () => {
+  const approved = { floorKey: FLOOR_KEY, floorApprovals: { secureBoot: '30'.repeat(70) } };
+  const listing = (custom: object) =>
+    repository.flip('stage0', ({ targets }) =>
+      Object.assign(targets[STAGE0.target].custom, approved, custom),
+    );
+
+  it('is listed with its key and one or two approvals', async () => {
+    await listing({});
+    expect(verify().stage0Builds).toMatchObject([approved]);
+    const floorApprovals = { secureBoot: '30'.repeat(70), noSecureBoot: '31'.repeat(72) };
+    await listing({ floorApprovals });
+    expect(verify().stage0Builds).toMatchObject([{ floorApprovals }]);
+  });
+
+  it.each<[string, object]>([
+    ['a key in hex', { floorKey: 'aa'.repeat(62) }],
+    ['a key that is too short', { floorKey: FLOOR_KEY.slice(4) }],
+    ['a key in a list', { floorKey: [FLOOR_KEY] }],
+    ['no approval for Secure Boot on', { floorApprovals: { noSecureBoot: '30'.repeat(70) } }],
+    ['an approval in capital letters', { floorApprovals: { secureBoot: 'AA'.repeat(70) } }],
+    ['an approval that is too long', { floorApprovals: { secureBoot: '30'.repeat(73) } }],
+    ['an approval of half a byte more', { floorApprovals: { secureBoot: `${'30'.repeat(70)}3` } }],
+    ['an approval that is none', { floorApprovals: { secureBoot: '30'.repeat(70), noSecureBoot: null } }],
+    ['an unknown approval', { floorApprovals: { secureBoot: '30'.repeat(70), always: '30'.repeat(70) } }],
+  ])('is refused with %s', async (_name, custom) => {
+    await listing(custom);
+    refuses('tuf-target-invalid');
   });
 });
 
