@@ -7,11 +7,12 @@ import { toHex } from '../../src/core/bytes.ts';
 import { Approver, canonicalOf, channelOf, ServiceFolder, timestampOf } from './service-fixture.ts';
 
 /** The key process, and us in place of its front. */
-async function keyProcess() {
+async function keyProcess(signaturesPerMinute = 60) {
   const service = new ServiceFolder();
   await service.addKey('online');
   const alice = new Approver('alice');
   service.configure({
+    keys: [{ name: 'online', reference: 'file:online.json', secret: 'file:passphrase', signaturesPerMinute }],
     approvers: [{ person: 'alice', publicKeys: alice.publicKeys }],
     roles: [
       { role: 'timestamp', keys: ['online'], maxDays: 30 },
@@ -39,8 +40,15 @@ async function keyProcess() {
     await state.close();
     lock.server.close();
   });
-  const submit = (role: string, text: string, type = 'metadata') =>
-    link.call({ call: 'submit', type, role, keyIds: service.keyIds('online'), text, client: 'front' });
+  const submit = (role: string, text: string, client = 'front') =>
+    link.call({
+      call: 'submit',
+      type: 'metadata',
+      role,
+      keyIds: service.keyIds('online'),
+      text,
+      client,
+    });
   return { link, submit, alice };
 }
 
@@ -78,6 +86,37 @@ describe('a front that was taken over', () => {
     const { link } = await keyProcess();
     await expect(link.call(call as CallBody)).rejects.toMatchObject({ code: 'signer-stopped' });
     expect(await isEnded(link)).toBe(true);
+  });
+});
+
+describe('a client that sends junk', () => {
+  it('uses up no key: others get their signatures', async () => {
+    const { submit } = await keyProcess(2);
+    for (let sent = 0; sent < 5; sent += 1)
+      await expect(submit('timestamp', 'junk', 'mallory')).rejects.toMatchObject({
+        code: 'metadata-refused',
+      });
+    const waiting = textOf(channelOf('demo', 1, { 1: 'a1'.repeat(32) }));
+    for (let sent = 0; sent < 5; sent += 1)
+      expect(await submit('channel-demo', waiting, 'mallory')).toMatchObject({ state: 'pending' });
+    expect(await submit('timestamp', textOf(timestampOf(1)), 'ci')).toMatchObject({ state: 'signed' });
+  });
+
+  it('has so much judged and no more, and others as much as before', async () => {
+    const { submit } = await keyProcess(2);
+    const flood = Array.from({ length: 700 }, () =>
+      submit('timestamp', 'junk', 'mallory').catch(({ code }) => code),
+    );
+    const honest = submit('timestamp', textOf(timestampOf(1)), 'ci');
+    const codes = await Promise.all(flood);
+    expect(codes.slice(0, 600).every((code) => code === 'metadata-refused')).toBe(true);
+    expect(codes.filter((code) => code === 'rate-limited').length).toBeGreaterThan(50);
+    expect(await honest).toMatchObject({ state: 'signed' });
+    const large = 'x'.repeat(3 * 1024 * 1024);
+    const refusals: string[] = [];
+    for (let sent = 0; sent < 15; sent += 1)
+      refusals.push(await submit('timestamp', large, 'eve').catch(({ code }) => code));
+    expect(refusals.at(-1)).toBe('rate-limited');
   });
 });
 

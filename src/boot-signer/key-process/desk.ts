@@ -9,7 +9,8 @@ import type { KeyConfig, RoleConfig } from '../config.ts';
 import { isProblemCode, refuse } from '../errors.ts';
 import type { Judged } from '../request-types/request-type.ts';
 import { requestTypeOf } from '../request-types/table.ts';
-import { createRateLimit } from './rate-limit.ts';
+import { createJudgingBudget, type JudgingBudget } from './judging-budget.ts';
+import { createRateLimit, type RateLimit } from './rate-limit.ts';
 import { RequestBook, type RequestBookParts, type Submission } from './request-book.ts';
 import type { RequestView } from './views.ts';
 
@@ -40,7 +41,8 @@ const MAX_VERIFIED = 1000;
 export class Desk {
   readonly book: RequestBook;
   private readonly parts: DeskParts;
-  private readonly takeToken: ReturnType<typeof createRateLimit>;
+  private readonly takeToken: RateLimit;
+  private readonly budget: JudgingBudget;
   private readonly turns = new Map<string, Promise<unknown>>();
   private readonly filesVerified = new Set<string>();
 
@@ -48,6 +50,7 @@ export class Desk {
     this.parts = parts;
     this.book = new RequestBook(parts);
     this.takeToken = createRateLimit(parts.clock);
+    this.budget = createJudgingBudget(parts.clock, parts.keys);
   }
 
   /** @throws {RefusedError} */
@@ -58,9 +61,7 @@ export class Desk {
     if (keys.length === 0) refuse('key-not-here', `none of these keys of ${role} is here`);
     if (requestTypeOf(type) === undefined)
       refuse('request-invalid', `"${type.slice(0, 40)}" is nothing that is signed here`);
-    for (const { name, signaturesPerMinute } of keys)
-      if (!this.takeToken(name, signaturesPerMinute))
-        refuse('rate-limited', `key ${name} signs ${signaturesPerMinute} times a minute: try again later`);
+    this.budget.takeText(submission.client, submission.text);
     return this.inTurn(role, () => this.decide(submission, policy, keys));
   }
 
@@ -97,6 +98,7 @@ export class Desk {
     if (open.length > 0) {
       const approved = await this.book.approvedRequest(submission, policy, { hash, version: judged.version });
       if (approved?.state === 'pending') return approved;
+      this.takeTokens(open);
       await this.sign({ submission, policy, judged, hash, keys: open, approved });
     }
     await this.parts.audit.settled();
@@ -110,7 +112,7 @@ export class Desk {
   }
 
   private async judge(
-    { type, text }: Submission,
+    { type, text, client }: Submission,
     policy: RoleConfig,
   ): Promise<{ judged: Judged; hash: string }> {
     const { ledger, clock, config, step } = this.parts;
@@ -124,6 +126,7 @@ export class Desk {
     });
     const hash = toHex(sha256(judged.message));
     if (config.artifacts !== undefined && !this.filesVerified.has(hash)) {
+      this.budget.takeFiles(client);
       await judged.verifyFiles(config.artifacts);
       if (this.filesVerified.size >= MAX_VERIFIED) this.filesVerified.clear();
       this.filesVerified.add(hash);
@@ -156,6 +159,13 @@ export class Desk {
       client: submission.client,
       ...(approved !== undefined && { request: approved.id, people: [...approved.people] }),
     });
+  }
+
+  /** Last, so that only what is going to be signed counts: nobody uses up a key with what is refused. */
+  private takeTokens(keys: readonly OpenKey[]): void {
+    for (const { name, signaturesPerMinute } of keys)
+      if (!this.takeToken(name, signaturesPerMinute))
+        refuse('rate-limited', `key ${name} signs ${signaturesPerMinute} times a minute: try again later`);
   }
 
   private signaturesOf(role: string, hash: string): ReadonlyMap<string, string> {

@@ -1,13 +1,15 @@
 import type { Clock } from '../../core/clock.ts';
 
-/** A bucket of tokens per key: a minute's worth at most, filled again as time passes. */
-export function createRateLimit(clock: Clock): (key: string, perMinute: number) => boolean {
+/** A bucket of tokens per name: a minute's worth at most, filled again as time passes. */
+export type RateLimit = (name: string, perMinute: number, cost?: number) => boolean;
+
+export function createRateLimit(clock: Clock): RateLimit {
   const buckets = new Map<string, { tokens: number; atMs: number }>();
-  return (key, perMinute) => {
+  return (name, perMinute, cost = 1) => {
     const nowMs = clock.nowMs();
-    const { tokens, atMs } = buckets.get(key) ?? { tokens: perMinute, atMs: nowMs };
+    const { tokens, atMs } = buckets.get(name) ?? { tokens: perMinute, atMs: nowMs };
     const filled = Math.min(perMinute, tokens + (Math.max(0, nowMs - atMs) * perMinute) / 60_000);
-    buckets.set(key, { tokens: filled >= 1 ? filled - 1 : filled, atMs: nowMs });
-    return filled >= 1;
+    buckets.set(name, { tokens: filled >= cost ? filled - cost : filled, atMs: nowMs });
+    return filled >= cost;
   };
 }
