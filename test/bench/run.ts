@@ -7,6 +7,7 @@ import type { Measurement } from './bench-process.ts';
 import { benchEk } from './ek.ts';
 import { measureImages } from './images.ts';
 import { benchMemory } from './memory.ts';
+import { benchRollouts } from './rollouts.ts';
 import { benchSaturation } from './saturation.ts';
 import { benchServing } from './serve.ts';
 import { benchKeyStores } from './signing-keys.ts';
@@ -31,6 +32,10 @@ const SIGNING_SERVICE_NOTE = `\`node test/bench/signing-service.ts\`. From a cli
 which parses, judges, signs, verifies its own signature and writes the audit record durably, and back; a connection
 for each call, client and front in one process. Clients that come together share a durable write.`;
 
+const ROLLOUTS_NOTE = `\`node test/bench/rollouts.ts\`. A decision is what one node gets and why, in the second step of a rollout; the server
+reads the node's history and counts those who try the release beside it. Switching reads the channel, decides, and
+writes it durably with its events; nodes are not touched, so their number does not matter.`;
+
 const KEYS_NOTE = `\`node test/bench/signing-keys.ts\`. Each store through our port beside its bare library, in alternating rounds on all
 cores. The port answers no signature of a token that it has not verified, which for P-256 and Ed25519 costs more than
 SoftHSM takes to make it: bare pkcs11js is shown with and without that. Tokens that are hardware take milliseconds.`;
@@ -48,6 +53,7 @@ const sections = [
     'Signing service, keys in files',
     `${SIGNING_SERVICE_NOTE}\n\n${tableOf(await benchSigningService())}`,
   ),
+  section('Slots and rollouts', `${ROLLOUTS_NOTE}\n\n${tableOf(await benchRollouts())}`),
   section('EK certificates, one core', tableOf(await benchEk())),
   section('Signing: key stores', `${KEYS_NOTE}\n\n${tableOf(await benchKeyStores())}`),
   section('Images', tableOf(measureImages(BUILD))),
