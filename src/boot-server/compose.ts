@@ -181,6 +181,7 @@ function createServices(
     grants,
     policies,
     policyTrial: createPolicyTrial({ store, policyStore, policies, repository, clock }),
+    releaseChoice,
     channelService: createChannelService({ channels, repository, clock, random }),
     firmware: createFirmwareService({ store, policyStore, clock }),
     evidence: createEvidenceService({

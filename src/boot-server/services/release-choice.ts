@@ -33,6 +33,8 @@ export interface ReleaseChoice {
    * @throws {Problem} `no-release`
    */
   choose(booter: Booter): Promise<Release & { decision: Decision }>;
+  /** What it would get if it came back now; nothing is booked. */
+  preview(node: Pick<Booter, 'nodeId' | 'channel'>): Promise<Decision>;
   /** What the running system of a boot says of itself; nothing when it was not booted by a choice of ours. */
   bookHealth(report: Booter & { releaseDigest: string; health: 'healthy' | 'unhealthy' }): Promise<void>;
 }
@@ -88,6 +90,13 @@ export function createReleaseChoice(on: {
       return { ...release, decision };
     },
 
+    async preview({ nodeId, channel: name }) {
+      const channel = await on.channels.findChannel(name);
+      const history = await on.channels.findHistory(nodeId);
+      if (channel.mode === 'follow') return decide(channel, history);
+      return decide(channel, bookReturn(history, { ...ANOTHER_CYCLE, atSeconds: secondsOf(on.clock) }));
+    },
+
     async bookHealth({ nodeId, channel: name, cycle, releaseDigest, health, report }) {
       const atSeconds = secondsOf(on.clock);
       const channel = await on.channels.findChannel(name);
@@ -115,6 +124,9 @@ export function createReleaseChoice(on: {
   };
   return choice;
 }
+
+/** TPM counters begin at 0: like no boot that there was. */
+const ANOTHER_CYCLE: PowerCycle = { resetCount: -1, restartCount: -1 };
 
 export function rulesOf(channel: ChannelState): HealthRules {
   return channel.mode === 'slots' ? channel.health : DEFAULT_HEALTH_RULES;

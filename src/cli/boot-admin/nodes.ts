@@ -1,7 +1,15 @@
 import type { Command } from 'commander';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../core/strict-json.ts';
 import { call } from './operators-client.ts';
-import { memberOf, type Options, print, printDetails, printRows, printSentence } from './output.ts';
+import {
+  memberOf,
+  type Options,
+  print,
+  printDetails,
+  printDocument,
+  printRows,
+  printSentence,
+} from './output.ts';
 import { type Column, formatTime, printable, wordsOf } from './table.ts';
 import { VERDICT_COLUMNS } from './verdicts.ts';
 
@@ -150,9 +158,18 @@ const EXPERIENCE_COLUMNS: readonly Column[] = [
 async function showReleases(options: Options, id: string): Promise<void> {
   const answer = await call(options, { method: 'GET', path: `${nodePath(id)}/releases` });
   const releases = memberOf(answer, 'releases');
-  await printRows(options, EXPERIENCE_COLUMNS, releases);
+  if (options.output === 'table') await printRows(options, EXPERIENCE_COLUMNS, releases);
+  else await printDocument(options, answer);
   if (options.output !== 'table' || !Array.isArray(releases)) return;
+  print(`\nat its next boot: ${nextWords(memberOf(answer, 'next') ?? null)}`);
   for (const release of releases) printReport(release);
+}
+
+function nextWords(next: JsonValue): string {
+  const reasons = memberOf(next, 'reasons');
+  const words = Array.isArray(reasons) ? reasons.map((reason) => printable(memberOf(reason, 'message'))) : [];
+  const version = memberOf(next, 'version');
+  return `${typeof version === 'number' ? `version ${version}` : 'nothing'} (${words.join('; ')})`;
 }
 
 /** Each line of it by itself: the text is the node's. */

@@ -125,6 +125,7 @@ describe('slots', () => {
         experience: expect.stringMatching(/given up, 2 of 2 tries failed/),
       }),
     );
+    expect(json.next).toMatchObject({ version: 1, reasons: [{ code: 'fell-back' }] });
     await world.operators(`/admin/v1/nodes/${node.id}/retry`, { method: 'POST', body: {} });
     expect(await boot(node)).toBe(2);
   });

@@ -5,7 +5,7 @@ import { describeExperience, type NodeHistory } from '../../../releases/node-rel
 import type { OperatorsApp } from '../../doors.ts';
 import { Problem } from '../../problems.ts';
 import type { ChannelService, NodeChoice } from '../../services/channels.ts';
-import { rulesOf } from '../../services/release-choice.ts';
+import { type ReleaseChoice, rulesOf } from '../../services/release-choice.ts';
 import { NodeId } from '../wire.ts';
 
 const closed = { additionalProperties: false };
@@ -28,7 +28,12 @@ const GroupBody = Type.Object(
 /** What an operator decides about the releases of one node. */
 export function registerNodeChoiceRoutes(
   app: OperatorsApp,
-  on: { store: Pick<AttestationStore, 'findNode'>; channels: ChannelStore; channelService: ChannelService },
+  on: {
+    store: Pick<AttestationStore, 'findNode'>;
+    channels: ChannelStore;
+    channelService: ChannelService;
+    releaseChoice: Pick<ReleaseChoice, 'preview'>;
+  },
 ): void {
   async function findNode(id: string) {
     const node = await on.store.findNode(id);
@@ -39,10 +44,12 @@ export function registerNodeChoiceRoutes(
   async function describe(history: NodeHistory, channel: string) {
     const rules = rulesOf(await on.channels.findChannel(channel));
     const reports = await on.channels.listReports(history.nodeId);
+    const next = await on.releaseChoice.preview({ nodeId: history.nodeId, channel });
     return {
       id: history.nodeId,
       group: history.group ?? null,
       pin: history.pin ?? null,
+      next: { version: next.release?.listing.version ?? null, reasons: next.reasons },
       releases: [...history.releases.values()].map((record) => ({
         version: record.version,
         digest: record.releaseDigest,
