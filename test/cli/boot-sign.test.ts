@@ -50,8 +50,8 @@ const artifactNames = (): string[] => readdirSync(at('artifacts'));
 const metadata = (name: string) => JSON.parse(readFileSync(at('metadata', name), 'utf8'));
 
 describe('init', () => {
-  it('makes one key a role, each for its owner only', () => {
-    const roles = ['channel-demo', 'root', 'snapshot', 'stage0', 'targets', 'timestamp'];
+  it('makes one key a role and one for floors, each for its owner only', () => {
+    const roles = ['channel-demo', 'floor', 'root', 'snapshot', 'stage0', 'targets', 'timestamp'];
     expect(readdirSync(at('keys')).sort()).toEqual(
       [...roles.map((role) => `${role}.json`), 'secure-boot'].sort(),
     );
@@ -411,7 +411,7 @@ describe('two at once', () => {
 describe('the command line', () => {
   it('lists keys without a passphrase', async () => {
     const { keys, secureBoot } = JSON.parse((await desk.run('keys', desk.repository, '-o', 'json')).stdout);
-    expect(keys).toHaveLength(6);
+    expect(keys).toHaveLength(7);
     expect(secureBoot.map(({ name }: { name: string }) => name)).toEqual(['PK', 'KEK', 'db']);
     const { signed } = metadata('1.root.json');
     const root = keys.find(({ role }: { role: string }) => role === 'root');

@@ -5,6 +5,7 @@ import { layoutOf, secureBootFiles } from '../../signing/repository/layout.ts';
 import { withRepositoryLock } from '../../signing/repository/repository-lock.ts';
 import { createKeyRoleSigner, type RoleSignature, type RoleSigner } from '../../signing/role-signer.ts';
 import type { Signer } from '../../signing/signer.ts';
+import { type FloorKey, findFloorKey } from './floor-key.ts';
 import { type KeyAccessOptions, withKeyOpener } from './key-access.ts';
 import { addressOf, type ServiceOptions } from './service-options.ts';
 import { ApprovalPending, createSigningServiceSigner, getServiceKeys } from './signing-service-client.ts';
@@ -14,6 +15,8 @@ export interface SignerOptions extends KeyAccessOptions, ServiceOptions {
   readonly signWith?: readonly string[];
   /** The Secure Boot db key, when it is not in the folder. */
   readonly dbKey?: string;
+  /** The floor key, when it is not in the folder. */
+  readonly floorKey?: string;
 }
 
 export interface KeysAtHand {
@@ -24,6 +27,8 @@ export interface KeysAtHand {
   lastSigned(role: string): Promise<number>;
   /** The Secure Boot db key. */
   openDbKey(): Promise<RsaPkcs1Signer>;
+  /** Undefined when there is none: then a stage-0 keeps no floor. */
+  findFloorKey(): Promise<FloorKey | undefined>;
 }
 
 /** What a command that changes a repository works on. */
@@ -50,7 +55,13 @@ export function changeRepository<Options extends SignerOptions, T>(
       ];
       const lastSigned = (role: string) => lastSignedBy(options, role);
       const openDbKey = () => openRsa(options.dbKey ?? secureBootFiles(layout, 'db').key);
-      const keys = { signer: combineSigners(signers), waiting, lastSigned, openDbKey };
+      const keys: KeysAtHand = {
+        signer: combineSigners(signers),
+        waiting,
+        lastSigned,
+        openDbKey,
+        findFloorKey: () => findFloorKey(layout, { named: options.floorKey, open }),
+      };
       return work({ folder, options, keys });
     }),
   );

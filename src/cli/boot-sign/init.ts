@@ -9,7 +9,7 @@ import {
 import { createKeyFile } from '../../signing/keys/key-file.ts';
 import { channelRole, STAGE0_ROLE } from '../../signing/names.ts';
 import { keyIdOf, type TufKey } from '../../signing/public-key.ts';
-import { keyFile, layoutOf, type RepositoryLayout } from '../../signing/repository/layout.ts';
+import { FLOOR_KEY, keyFile, layoutOf, type RepositoryLayout } from '../../signing/repository/layout.ts';
 import { saveChange } from '../../signing/repository/metadata-folder.ts';
 import { RepositoryError } from '../../signing/repository/repository-error.ts';
 import { DEFAULT_SETTINGS, type Expiry, expiryAt, saveSettings } from '../../signing/repository/settings.ts';
@@ -68,6 +68,7 @@ async function init(context: CommandContext, folder: string, options: InitOption
   const passphrase = await readNewPassphrase(options);
   await makeFolders(layout);
   const signers = await createKeys(layout, passphrase, options);
+  await createFloorKey(layout, passphrase, options);
   await createSecureBootKeys(layout, passphrase);
   const settings = { offlineDays: options.expiresDays, onlineDays: options.onlineExpiresDays };
   const nowMs = context.clock.nowMs();
@@ -95,6 +96,16 @@ async function createKeys(
   return signers;
 }
 
+/** Its kind is what every TPM 2.0 verifies. */
+async function createFloorKey(
+  layout: RepositoryLayout,
+  passphrase: string,
+  { keyCost }: InitOptions,
+): Promise<void> {
+  const path = keyFile(layout, FLOOR_KEY);
+  await createKeyFile({ path, passphrase, logN: keyCost, scheme: 'ecdsa-sha2-nistp256' });
+}
+
 async function composeRepository(
   signers: ReadonlyMap<string, Signer>,
   { grantKeys, expiry, nowMs }: { grantKeys: readonly TufKey[]; expiry: Expiry; nowMs: number },
@@ -114,6 +125,7 @@ function describe(layout: RepositoryLayout, grantKeys: readonly TufKey[], { chan
   return {
     lines: [
       `${folder}: keys for ${roles.join(', ')}`,
+      `floor key: ${keyFile(layout, FLOOR_KEY)} (back it up: without it nodes keep the floor that they have)`,
       `Secure Boot keys: ${secureBoot} (enrol PK, KEK and db)`,
       `trust starts from ${root}`,
     ],

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { type PredictedStage0Pcrs, predictStage0Pcrs } from '../../attestation/policy/stage0-reference.ts';
+import type { PredictedStage0Pcrs } from '../../attestation/policy/stage0-reference.ts';
 import { toHex } from '../../core/bytes.ts';
-import { innerKernelSha256 } from '../../signing/efi/inner-kernel.ts';
 import { measureUki, type UkiMeasurement } from '../../signing/efi/uki-measurement.ts';
 import { type CommandContext, createFileCommand, type OutputOptions, printResult } from './command.ts';
+import { predictPcrs } from './predicted-pcrs.ts';
 
 export function createPredictCommand(context: CommandContext): Command {
   return createFileCommand(
@@ -18,11 +18,7 @@ export function createPredictCommand(context: CommandContext): Command {
 
 function predict(image: Uint8Array) {
   const measured = measureUki(image);
-  const innerKernelAuthenticodeSha256 = innerKernelSha256(image);
-  const pcrs = predictStage0Pcrs({
-    ...measured,
-    ...(innerKernelAuthenticodeSha256 === undefined ? {} : { innerKernelAuthenticodeSha256 }),
-  });
+  const pcrs = predictPcrs(image, measured);
   return { lines: linesOf(measured, pcrs), json: documentOf(measured, pcrs) };
 }
 

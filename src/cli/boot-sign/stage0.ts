@@ -13,9 +13,11 @@ import { encodeAgentConfig, ON_FAILURE, type OnFailure, toServerUrl } from './ag
 import { type CarriedOut, carryOut, printCarriedOut } from './carry-out.ts';
 import { changeRepository, type KeysAtHand, type RepositoryWork } from './change-repository.ts';
 import { type CommandContext, createSigningCommand, printResult, type SigningOptions } from './command.ts';
+import type { FloorKey } from './floor-key.ts';
 import { KEY_HELP } from './key-access.ts';
 import { type OpenRepository, openRepository } from './open-repository.ts';
 import { defaultTimeSeconds, toArchitecture, toPositiveInteger } from './options.ts';
+import { predictPcrs } from './predicted-pcrs.ts';
 import { loadServerCa } from './server-ca.ts';
 import { signImage } from './sign-image.ts';
 import { UsageError } from './usage-error.ts';
@@ -62,6 +64,7 @@ export function createStage0Command(context: CommandContext): Command {
       toPositiveInteger,
     )
     .option('--db-key <KEY>', `the Secure Boot key, if not in the folder: ${KEY_HELP}`)
+    .option('--floor-key <KEY>', `the key that lets it keep a floor, if not in the folder: ${KEY_HELP}`)
     .option('--save <FILE>', 'write the signed image here as well')
     .option('--sign-only', 'with --save: sign it and list nothing, to try it first')
     .option('--dry-run', 'say what would be listed; sign and write nothing')
@@ -79,15 +82,18 @@ async function stage0(
   const nowMs = context.clock.nowMs();
   const epochSeconds = options.time ?? defaultTimeSeconds(context.environment, nowMs);
   const repository = await openRepository(folder, nowMs);
-  const composed = await compose(repository, options, epochSeconds);
+  const floorKey = await keys.findFloorKey();
+  const composed = await compose(repository, { options, epochSeconds, floorKey });
   if (options.dryRun) {
-    const unsigned = listingOf(composed, composed.image, options);
+    const floor = floorKey && { floorKey: floorKey.spki };
+    const unsigned = { ...listingOf(composed, composed.image, options), ...floor };
     await printResult(context, options, describe(unsigned, 'would list (unsigned so far)'));
     return;
   }
   const signer = await keys.openDbKey();
   const image = await signImage(repository.layout, { image: composed.image, epochSeconds, signer });
-  const build = listingOf(composed, image, options);
+  const floor = options.signOnly ? undefined : await approve(composed, floorKey);
+  const build = { ...listingOf(composed, image, options), ...floor };
   const carriedOut = options.signOnly ? undefined : await list(repository, { build, image, keys, nowMs });
   if (options.save !== undefined) await writeFile(options.save, image);
   if (carriedOut === undefined) {
@@ -118,9 +124,9 @@ async function list(
 
 async function compose(
   { current }: OpenRepository,
-  options: Stage0Options,
-  builtAtSeconds: number,
+  input: { options: Stage0Options; epochSeconds: number; floorKey: FloorKey | undefined },
 ): Promise<Stage0Image> {
+  const { options, epochSeconds: builtAtSeconds, floorKey } = input;
   const { serverUrl, build, onFailure, cmdline } = options;
   const { root } = current;
   return composeStage0({
@@ -129,9 +135,22 @@ async function compose(
       'agent.conf': utf8Bytes(encodeAgentConfig({ serverUrl, build, builtAtSeconds, onFailure })),
       'server-ca.pem': await loadServerCa(options.serverCa),
       'root.json': root.bytes,
+      ...(floorKey && { 'floor-key.pem': utf8Bytes(floorKey.pem) }),
     },
     cmdline,
   });
+}
+
+/** What lets this image, and no other, write the floor. */
+async function approve(
+  composed: Stage0Image,
+  floorKey: FloorKey | undefined,
+): Promise<Pick<Stage0Listing, 'floorKey' | 'floorApprovals'>> {
+  if (floorKey === undefined) return {};
+  return {
+    floorKey: floorKey.spki,
+    floorApprovals: await floorKey.approve(predictPcrs(composed.image, composed)),
+  };
 }
 
 async function loadBase(folder: string, architecture: Architecture): Promise<Stage0Base> {
@@ -167,6 +186,7 @@ function describe(listing: Stage0Listing, what: string) {
       `  SHA-256       ${listing.sha256}`,
       `  Authenticode  ${listing.authenticodeSha256} (PCR 4)`,
       `  PCR 11        ${listing.pcr11}`,
+      `  floor         ${listing.floorKey === undefined ? 'none' : 'kept'}`,
     ],
     json: { ...listing },
   };

@@ -1,5 +1,6 @@
+import { verifyFloorApprovals } from '../../attestation/floor/floor-approval.ts';
 import { toHex } from '../../core/bytes.ts';
-import { CodedError } from '../../core/errors.ts';
+import { CodedError, messageOf } from '../../core/errors.ts';
 import { measureUki } from '../../signing/efi/uki-measurement.ts';
 import { artifactsIn, parseListedManifest } from '../../signing/manifest.ts';
 import { readStoredArtifact, verifyStoredArtifact } from '../../signing/repository/artifact-folder.ts';
@@ -9,6 +10,7 @@ import { keyringsOf, requireVerifiableByNodes } from '../../signing/tuf/keyrings
 import type { Stage0Listing } from '../../signing/tuf/listings.ts';
 import { verifyMetadata } from '../../signing/tuf/verify-metadata.ts';
 import { repositoryOf, type VerifiedRepository } from '../../signing/tuf/verify-repository.ts';
+import { predictPcrs } from './predicted-pcrs.ts';
 
 export class ListingError extends CodedError<'stage0-not-as-listed'> {}
 
@@ -57,4 +59,15 @@ function verifyMeasurements(listing: Stage0Listing, image: Uint8Array): void {
       'stage0-not-as-listed',
       `${listing.target} measures other values than its listing says`,
     );
+  verifyApprovals(listing, image);
+}
+
+/** An approval of another image would let that one write floors. */
+function verifyApprovals({ target, floorKey, floorApprovals }: Stage0Listing, image: Uint8Array): void {
+  if (floorKey === undefined || floorApprovals === undefined) return;
+  try {
+    verifyFloorApprovals({ floorKey, floorApprovals }, predictPcrs(image));
+  } catch (cause) {
+    throw new ListingError('stage0-not-as-listed', `${target}: ${messageOf(cause)}`, { cause });
+  }
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 //
 //   repository.json        settings: how long signatures live
 //   keys/<name>.json       private keys under their passphrase
+//   keys/floor.json         the same of the floor key, which signs no metadata
 //   keys/secure-boot/      PK, KEK and db: private keys (PEM, encrypted), certificates (PEM and DER)
 //   metadata/              TUF metadata as it is served
 //   pending/<name>.json    proposals that are not signed by enough people yet
@@ -33,6 +34,9 @@ export function layoutOf(folder: string): RepositoryLayout {
     artifacts: join(folder, 'artifacts'),
   };
 }
+
+/** Its name among the keys. */
+export const FLOOR_KEY = 'floor';
 
 export const keyFile = (layout: RepositoryLayout, name: string): string => join(layout.keys, `${name}.json`);
 
