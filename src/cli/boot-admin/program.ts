@@ -109,6 +109,11 @@ const NOUNS: readonly Noun[] = [
     load: () => import('./status.ts'),
   },
   {
+    name: 'watch',
+    description: 'see from outside, with nothing but a root, whether what a server serves is current',
+    load: () => import('./watch.ts'),
+  },
+  {
     name: COMPLETION,
     description: 'complete commands and options in a shell',
     load: () => import('./completion.ts'),

@@ -1,0 +1,81 @@
+import { readFile } from 'node:fs/promises';
+import { asciiBytes } from '../../core/bytes.ts';
+import { writeFileDurably } from '../../core/durable-file.ts';
+import { CodedError, messageOf } from '../../core/errors.ts';
+import { isJsonObject, type JsonValue, parseStrictJson } from '../../core/strict-json.ts';
+import { referenceOf } from '../artifact.ts';
+import { isErrno } from '../keys/key-file.ts';
+import { isSha256Hex, isVersion } from '../names.ts';
+import type { SeenMetadata } from '../tuf/verify-metadata.ts';
+
+export class WatchMemoryError extends CodedError<'watch-state-invalid' | 'watch-state-of-another-root'> {}
+
+/** The newest that was ever seen, of one repository, at whichever door. */
+export interface WatchMemory {
+  /** Of the root that trust starts from. */
+  readonly rootSha256: string;
+  readonly roles: ReadonlyMap<string, SeenMetadata>;
+  /** When the newest timestamp was seen first; 0 before any was. */
+  readonly timestampSeenSeconds: number;
+}
+
+const FORMAT = 'bootward-watch-v1';
+const MAX_BYTES = 1024 * 1024;
+
+export function emptyMemory(trustedRoot: Uint8Array): WatchMemory {
+  return { rootSha256: referenceOf(trustedRoot).sha256, roles: new Map(), timestampSeenSeconds: 0 };
+}
+
+/** @throws {WatchMemoryError} */
+export async function loadMemory(path: string, trustedRoot: Uint8Array): Promise<WatchMemory> {
+  const bytes = await readFile(path).catch((error: unknown) => {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  });
+  if (bytes === undefined) return emptyMemory(trustedRoot);
+  const memory = parse(path, bytes);
+  if (memory.rootSha256 === emptyMemory(trustedRoot).rootSha256) return memory;
+  throw new WatchMemoryError(
+    'watch-state-of-another-root',
+    `${path} is of another root: give each root a --state of its own`,
+  );
+}
+
+/** Durable when this returns; a crash leaves the old file or the new one. */
+export async function saveMemory(path: string, memory: WatchMemory): Promise<void> {
+  const { rootSha256, roles, timestampSeenSeconds } = memory;
+  const document = { format: FORMAT, rootSha256, timestampSeenSeconds, roles: Object.fromEntries(roles) };
+  const contents = asciiBytes(`${JSON.stringify(document, null, 1)}\n`);
+  await writeFileDurably({ path, contents, replace: true });
+}
+
+function parse(path: string, bytes: Uint8Array): WatchMemory {
+  try {
+    return read(parseStrictJson(bytes, { maxBytes: MAX_BYTES, maxDepth: 4 }));
+  } catch (cause) {
+    throw new WatchMemoryError(
+      'watch-state-invalid',
+      `${path}: ${messageOf(cause)}: restore it, or move it away and start with no memory`,
+      { cause },
+    );
+  }
+}
+
+function read(document: JsonValue): WatchMemory {
+  if (!isJsonObject(document) || document.format !== FORMAT) throw new Error(`"format" is not ${FORMAT}`);
+  const { rootSha256, roles, timestampSeenSeconds } = document;
+  if (!isSha256Hex(rootSha256)) throw new Error('"rootSha256" is not a SHA-256');
+  if (!isJsonObject(roles)) throw new Error('"roles" is not an object');
+  if (!isVersion(timestampSeenSeconds)) throw new Error('"timestampSeenSeconds" is not a time');
+  const seen = Object.entries(roles).map(([role, value]) => [role, readSeen(value)] as const);
+  return { rootSha256, roles: new Map(seen), timestampSeenSeconds };
+}
+
+function readSeen(value: JsonValue): SeenMetadata {
+  if (!isJsonObject(value)) throw new Error('a role is not an object');
+  const { version, sha256, signedAtSeconds } = value;
+  if (!isVersion(version) || !isSha256Hex(sha256)) throw new Error('a role has no version or no SHA-256');
+  if (signedAtSeconds === undefined) return { version, sha256 };
+  if (!isVersion(signedAtSeconds)) throw new Error('"signedAtSeconds" is not a time');
+  return { version, sha256, signedAtSeconds };
+}
