@@ -2,6 +2,7 @@ import { asciiBytes, bytesEqual, sha256, toHex } from '../../core/bytes.ts';
 import { messageOf } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/strict-json.ts';
 import { STAGE0_ROLE } from '../../signing/names.ts';
+import { requireClosed } from '../../signing/tuf/closed-members.ts';
 import { unsignedFile } from '../../signing/tuf/draft.ts';
 import type { UntrustedEnvelope } from '../../signing/tuf/envelope.ts';
 import { delegatedKeyrings, requireSensible, topLevelKeyrings } from '../../signing/tuf/keyrings.ts';
@@ -11,7 +12,6 @@ import { parseRoot, type RootMetadata } from '../../signing/tuf/root.ts';
 import { parseDelegated, parseTargets, type TargetsMetadata } from '../../signing/tuf/targets.ts';
 import { refuse } from '../errors.ts';
 import { verifyReleaseFiles, verifyStage0Files } from './artifacts.ts';
-import { requireClosed } from './closed-members.ts';
 import { requireUnchanged, whollyKnown } from './listing-rules.ts';
 import type { Judged, JudgeInput, RequestType } from './request-type.ts';
 import { rememberTimestamp, requireTimeForward } from './signed-at-rules.ts';
@@ -35,7 +35,6 @@ export const METADATA_TYPE: RequestType = {
     const { envelope, rules } = readRole(policy.role, wrap(untrustedText), input);
     if (!bytesEqual(envelope.canonical, message))
       refuse('metadata-refused', `${policy.role}: the text is not in canonical form`);
-    requireClosed(policy.role, envelope.signed);
     requireVersion(input, envelope, message);
     requireExpiry(input, envelope);
     if (!isLast(input, message)) rules.requireForward?.();
@@ -61,7 +60,9 @@ function readRole(
   input: JudgeInput,
 ): { envelope: UntrustedEnvelope; rules: RoleRules } {
   try {
-    return readFile(role, bytes, input);
+    const file = readFile(role, bytes, input);
+    requireClosed(role, file.envelope.signed);
+    return file;
   } catch (cause) {
     return refuse('metadata-refused', `${role}: ${messageOf(cause)}`, cause);
   }

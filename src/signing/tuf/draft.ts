@@ -2,6 +2,7 @@ import { Metadata, MetadataKind, Signature } from '@tufjs/models';
 import { asciiBytes } from '../../core/bytes.ts';
 import type { JsonObject } from '../../core/strict-json.ts';
 import type { RoleSignature } from '../role-signer.ts';
+import { requireClosed } from './closed-members.ts';
 import type { MetadataType, UntrustedEnvelope } from './envelope.ts';
 import { parseSnapshot, parseTimestamp } from './meta-files.ts';
 import { parseRoot } from './root.ts';
@@ -36,9 +37,10 @@ export function createDraft(role: string, signed: JsonObject): Draft {
   return parseDraft(role, encode(role, { signed, signatures: [] }));
 }
 
-/** @throws {TufError} */
+/** @throws {TufError} also when it has members that no reader of ours looks at */
 export function parseDraft(role: string, bytes: Uint8Array): Draft {
   const { version, signed, canonical, signatures } = readAs(role, bytes);
+  requireClosed(role, signed);
   return { role, version, signed, canonical, signatures };
 }
 

@@ -1,7 +1,6 @@
 import { isJsonObject, type JsonObject, type JsonValue } from '../../core/strict-json.ts';
-import { SIGNED_AT_FIELD } from '../../signing/tuf/envelope.ts';
-import { GRANT_KEYS_FIELD } from '../../signing/tuf/root.ts';
-import { refuse } from '../errors.ts';
+import { invalid, SIGNED_AT_FIELD } from './envelope.ts';
+import { GRANT_KEYS_FIELD } from './root.ts';
 
 const COMMON = ['_type', 'expires', 'spec_version', 'version'];
 const BY_TYPE: Readonly<Record<string, readonly string[]>> = {
@@ -16,8 +15,10 @@ const DELEGATION = ['keyids', 'name', 'paths', 'terminating', 'threshold'];
 const KEY = ['keytype', 'keyval', 'scheme'];
 
 /**
- * TUF readers pass over members that they don't know; what is signed here has none, so that nothing is signed
- * that only someone else's reader understands.
+ * TUF readers pass over members that they don't know; what we sign has none, so that nothing is signed
+ * that only someone else's reader understands, and nobody signs what no command of ours shows them.
+ *
+ * @throws {TufError} `tuf-metadata-invalid`
  */
 export function requireClosed(role: string, signed: JsonObject): void {
   const own = BY_TYPE[role] ?? (role === 'targets' ? TOP_LEVEL_TARGETS : ['targets']);
@@ -35,9 +36,9 @@ export function requireClosed(role: string, signed: JsonObject): void {
 }
 
 function requireMembers(what: string, value: JsonValue, known: readonly string[]): void {
-  const members = isJsonObject(value) ? value : refuse('metadata-refused', `${what} is not an object`);
+  const members = isJsonObject(value) ? value : invalid(`${what} is not an object`);
   const extra = Object.keys(members).find((member) => !known.includes(member));
-  if (extra !== undefined) refuse('metadata-refused', `${what} has an unknown member "${extra}"`);
+  if (extra !== undefined) invalid(`${what} has an unknown member "${extra}"`);
 }
 
 function membersOf(value: JsonValue | undefined): JsonValue[] {
