@@ -7,6 +7,7 @@ import type { Measurement } from './bench-process.ts';
 import { benchEk } from './ek.ts';
 import { measureImages } from './images.ts';
 import { benchMemory } from './memory.ts';
+import { benchMetadata } from './metadata.ts';
 import { benchRollouts } from './rollouts.ts';
 import { benchSaturation } from './saturation.ts';
 import { benchServing } from './serve.ts';
@@ -54,6 +55,7 @@ const sections = [
     `${SIGNING_SERVICE_NOTE}\n\n${tableOf(await benchSigningService())}`,
   ),
   section('Slots and rollouts', `${ROLLOUTS_NOTE}\n\n${tableOf(await benchRollouts())}`),
+  section('Release metadata, one core', tableOf(await benchMetadata())),
   section('EK certificates, one core', tableOf(await benchEk())),
   section('Signing: key stores', `${KEYS_NOTE}\n\n${tableOf(await benchKeyStores())}`),
   section('Images', tableOf(measureImages(BUILD))),
