@@ -33,6 +33,18 @@ const KEY = Type.Object(
   closed,
 );
 
+const APPROVALS = Type.Object(
+  {
+    count: count(1, 32),
+    people: Type.Array(name, {
+      minItems: 1,
+      maxItems: 64,
+      description: 'a list of people from "approvers"',
+    }),
+  },
+  closed,
+);
+
 const ROLE = Type.Object(
   {
     role: Type.String({
@@ -41,19 +53,7 @@ const ROLE = Type.Object(
     }),
     keys: Type.Array(name, { minItems: 1, maxItems: 32, description: 'a list of names from "keys"' }),
     maxDays: count(1, 3650),
-    approvals: Type.Optional(
-      Type.Object(
-        {
-          count: count(1, 32),
-          people: Type.Array(name, {
-            minItems: 1,
-            maxItems: 64,
-            description: 'a list of people from "approvers"',
-          }),
-        },
-        closed,
-      ),
-    ),
+    approvals: Type.Optional(APPROVALS),
   },
   closed,
 );
@@ -102,6 +102,8 @@ export const CONFIG_SCHEMA = Type.Object(
     keys: Type.Array(KEY, { minItems: 1, maxItems: 64, description: 'a list of keys' }),
     roles: Type.Array(ROLE, { minItems: 1, maxItems: 256, description: 'a list of roles' }),
     approvers: Type.Optional(Type.Array(APPROVER, { maxItems: 64, description: 'a list of people' })),
+    /** Who may have metadata in force adopted; nobody without. */
+    adoption: Type.Optional(Type.Object({ approvals: APPROVALS }, closed)),
     artifacts: Type.Optional(path),
     /** For PKCS#11 modules, which are configured that way; nothing that changes our own program. */
     moduleEnvironment: Type.Optional(

@@ -10,6 +10,7 @@ import { keyIdOf, keyMaterialOf, type TufKey, tufKeyOf } from '../signing/public
 import { CONFIG_SCHEMA, type ConfigDocument } from './config-schema.ts';
 import { SignerStateError } from './errors.ts';
 import { FIRST_SECRET_DESCRIPTOR } from './key-process/descriptors.ts';
+import { ADOPTION_ROLE } from './request-types/adoption.ts';
 
 /** Someone whose approval counts, however many keys they have. */
 export interface Approver {
@@ -80,7 +81,7 @@ export function parseConfig(text: string, folder: string): Config {
       secret: key.secret === undefined ? undefined : secretOf(absoluteIn(key.secret, at)),
       signaturesPerMinute: key.signaturesPerMinute ?? 60,
     })),
-    roles: new Map(document.roles.map((role) => [role.role, roleOf(role)])),
+    roles: new Map([...document.roles, ...adoptionRoles(document)].map((role) => [role.role, roleOf(role)])),
     approvers: (document.approvers ?? []).map(approverOf),
     moduleEnvironment: document.moduleEnvironment ?? {},
     requestMs: (document.requestHours ?? 24) * HOUR_MS,
@@ -117,6 +118,11 @@ function roleOf({ role, keys, maxDays, approvals }: ConfigDocument['roles'][numb
     approvals: approvals?.count ?? 0,
     people: approvals?.people ?? [],
   };
+}
+
+/** Approved as roles are, and no key signs it. */
+function adoptionRoles({ adoption }: ConfigDocument): readonly ConfigDocument['roles'][number][] {
+  return adoption === undefined ? [] : [{ role: ADOPTION_ROLE, keys: [], maxDays: 1, ...adoption }];
 }
 
 function approverOf({ person, publicKeys }: { person: string; publicKeys: string[] }): Approver {

@@ -18,6 +18,7 @@ export const PROBLEMS = {
   'release-changed': { status: 409, title: 'A listed release is not what it was' },
   'release-withdrawn': { status: 409, title: 'A withdrawn release is listed again' },
   'request-closed': { status: 409, title: 'The request is not open any more' },
+  'adoption-refused': { status: 422, title: 'The metadata are no base to go on from' },
   'approval-refused': { status: 403, title: 'The approval does not count' },
   'body-too-large': { status: 413, title: 'The body is too large' },
   'content-type-unsupported': { status: 415, title: 'This call does not take this content type' },

@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import type { JsonObject } from '../../core/strict-json.ts';
 import type { Config } from '../config.ts';
 import { refuse } from '../errors.ts';
+import { ADOPTION_ROLE } from '../request-types/adoption.ts';
 import { clientOf } from './clients.ts';
 import type { SignerApp } from './door.ts';
 import type { KeyLink } from './key-link.ts';
@@ -34,7 +35,7 @@ const object = (properties: object, required: readonly string[] = Object.keys(pr
 const SUBMISSION = object({
   type: word,
   role: word,
-  keyIds: { type: 'array', minItems: 1, maxItems: 64, items: hex },
+  keyIds: { type: 'array', maxItems: 64, items: hex },
   signed: { type: 'string', minLength: 2, maxLength: 4 * 1024 * 1024 },
 });
 interface SubmissionBody {
@@ -61,6 +62,8 @@ export function installRoutes(app: SignerApp, parts: RouteParts): void {
     { schema: { body: SUBMISSION } },
     async (request, reply) => {
       const { type, role, keyIds, signed } = request.body;
+      if (keyIds.length === 0 && type !== ADOPTION_ROLE)
+        refuse('request-invalid', 'say which keys are to sign');
       step('received');
       const outcome = await link.call({
         call: 'submit',
@@ -73,6 +76,7 @@ export function installRoutes(app: SignerApp, parts: RouteParts): void {
       step('decided');
       const { state, signatures, request: view } = outcome as JsonObject;
       if (state === 'signed') return { state, signatures };
+      if (state === 'adopted') return { state };
       await texts.save(signed);
       step('text-saved');
       return reply.code(202).send({ state: 'pending', request: view });

@@ -1,4 +1,4 @@
-import { sha256, toHex } from '../../core/bytes.ts';
+import { sha256, toHex, utf8Bytes } from '../../core/bytes.ts';
 import { CodedError, messageOf } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/strict-json.ts';
 import { verifySignature } from '../../signing/public-key.ts';
@@ -7,6 +7,7 @@ import type { Signer } from '../../signing/signer.ts';
 import type { Step } from '../audit/audit-writer.ts';
 import type { KeyConfig, RoleConfig } from '../config.ts';
 import { isProblemCode, refuse } from '../errors.ts';
+import { ADOPTION_ROLE, judgeAdoption } from '../request-types/adoption.ts';
 import type { Judged } from '../request-types/request-type.ts';
 import { requestTypeOf } from '../request-types/table.ts';
 import { createJudgingBudget, type JudgingBudget } from './judging-budget.ts';
@@ -20,6 +21,8 @@ export interface OpenKey extends KeyConfig {
 
 export type SubmissionOutcome =
   | { readonly state: 'signed'; readonly signatures: readonly RoleSignature[] }
+  /** The base changed, nothing was signed. */
+  | { readonly state: 'adopted' }
   | { readonly state: 'pending'; readonly request: RequestView };
 
 export interface DeskParts extends RequestBookParts {
@@ -56,13 +59,14 @@ export class Desk {
   /** @throws {RefusedError} */
   async submit(submission: Submission): Promise<SubmissionOutcome> {
     const { role, keyIds, type } = submission;
+    if (type === ADOPTION_ROLE) return this.adopt({ ...submission, role: ADOPTION_ROLE });
     const policy = this.parts.config.roles.get(role) ?? refuse('key-not-here', `no key here signs ${role}`);
     const keys = this.keysFor(policy).filter(({ signer }) => keyIds.includes(signer.keyId));
     if (keys.length === 0) refuse('key-not-here', `none of these keys of ${role} is here`);
     if (requestTypeOf(type) === undefined)
       refuse('request-invalid', `"${type.slice(0, 40)}" is nothing that is signed here`);
     this.budget.takeText(submission.client, submission.text);
-    return this.inTurn(role, () => this.decide(submission, policy, keys));
+    return this.inTurn([role], () => this.decide(submission, policy, keys));
   }
 
   keys(): JsonObject {
@@ -85,6 +89,27 @@ export class Desk {
       lastSigned: Object.fromEntries(last),
       auditHead: { ...audit.head },
     };
+  }
+
+  /** No role is signed meanwhile: each decision is on one base. */
+  private adopt(submission: Submission): Promise<SubmissionOutcome> {
+    const { config, ledger } = this.parts;
+    const policy =
+      config.roles.get(ADOPTION_ROLE) ?? refuse('key-not-here', 'the configuration has no "adoption"');
+    this.budget.takeText(submission.client, submission.text);
+    return this.inTurn([...config.roles.keys()], async () => {
+      const hash = toHex(sha256(utf8Bytes(submission.text)));
+      if (this.book.isDone(ADOPTION_ROLE, hash)) return { state: 'adopted' };
+      const { version, roles } = judgeAdoption(submission.text, ledger.trustedRoot);
+      const approved = await this.book.approvedRequest(submission, policy, { hash, version });
+      if (approved === undefined) return refuse('adoption-refused', 'nobody has to approve it');
+      if (approved.state === 'pending') return approved;
+      this.book.requireNotWithdrawn(approved.id);
+      const { id: request, people } = approved;
+      const by = { client: submission.client, request, people: [...people] };
+      await this.book.record({ type: 'adopted', roles, sha256: hash, ...by });
+      return { state: 'adopted' };
+    });
   }
 
   private async decide(
@@ -178,9 +203,9 @@ export class Desk {
   }
 
   /** One decision at a time for a role: the next one sees what this one signed. */
-  private inTurn<T>(role: string, work: () => Promise<T>): Promise<T> {
-    const turn = (this.turns.get(role) ?? Promise.resolve()).then(work, work);
-    this.turns.set(role, turn);
+  private inTurn<T>(roles: readonly string[], work: () => Promise<T>): Promise<T> {
+    const turn = Promise.allSettled(roles.map((role) => this.turns.get(role))).then(work);
+    for (const role of roles) this.turns.set(role, turn);
     return turn;
   }
 }

@@ -2,6 +2,7 @@ import { isJsonObject, type JsonObject, type JsonValue } from '../../core/strict
 import type { ApprovalSubject } from '../approvals.ts';
 import type { AuditRecord } from '../audit/audit-log.ts';
 import { SignerStateError } from '../errors.ts';
+import type { TrustedRoot } from '../request-types/adoption.ts';
 import type { SignedMemory } from '../request-types/request-type.ts';
 import { type MigratedEvent, requireReadable } from './state-format.ts';
 
@@ -28,6 +29,14 @@ export interface SignedRole extends SignedMemory {
 export type LedgerEvent =
   | { type: 'initialised'; format?: number; roles: Record<string, SignedMemoryJson> }
   | MigratedEvent
+  | {
+      type: 'adopted';
+      roles: JsonObject;
+      sha256: string;
+      client: string;
+      request: string;
+      people: string[];
+    }
   | ({ type: 'request-opened'; client: string } & ApprovalSubjectJson)
   | { type: 'approved'; id: string; keyId: string; signature: string; person: string }
   | { type: 'withdrawn'; id: string; by: string }
@@ -57,6 +66,7 @@ export class Ledger {
   private readonly roles = new Map<string, SignedRole>();
   private readonly requests = new Map<string, SigningRequest>();
   private formatNumber = 1;
+  private root: TrustedRoot | undefined;
 
   /** @throws {SignerStateError} `audit-log-damaged` when a record is not what its type says, `state-newer` */
   constructor(records: readonly AuditRecord[]) {
@@ -77,8 +87,12 @@ export class Ledger {
     switch (event.type) {
       case 'initialised':
         this.formatNumber = requireReadable(event.format ?? 1);
+        for (const [role, memory] of Object.entries(event.roles)) this.adopt(role, memory);
+        return;
+      case 'adopted':
         for (const [role, memory] of Object.entries(event.roles))
-          this.roles.set(role, { ...memoryOf(memory, this.last(role)), signatures: new Map() });
+          this.adopt(role, memory as unknown as SignedMemoryJson);
+        this.change(event.request, () => ({ state: 'signed' }));
         return;
       case 'migrated':
         this.formatNumber = requireReadable(event.to);
@@ -97,6 +111,11 @@ export class Ledger {
       case 'signed':
         this.sign(event);
     }
+  }
+
+  /** The last one that was taken over verified; without, the first one that was signed here. */
+  get trustedRoot(): TrustedRoot | undefined {
+    return this.root;
   }
 
   /** Of the records so far. */
@@ -125,6 +144,19 @@ export class Ledger {
     for (const [id, { subject }] of this.requests) if (subject.expiresMs < ms) this.requests.delete(id);
   }
 
+  /**
+   * What is in force is the base, and no number goes down. But for root's: its versions have no gaps, so that one
+   * that was signed and never came into force is signed again with another content.
+   */
+  private adopt(role: string, json: SignedMemoryJson): void {
+    const before = this.roles.get(role);
+    const memory = memoryOf(json, before);
+    if (role === 'root') this.root = { version: memory.version, sha256: memory.sha256 };
+    const isBehind = role !== 'root' && before !== undefined && before.version > memory.version;
+    if (isBehind) this.roles.set(role, { ...before, remembered: memory.remembered, ever: memory.ever });
+    else this.roles.set(role, { ...memory, signatures: new Map() });
+  }
+
   private open(event: { client: string } & ApprovalSubjectJson, openedMs: number): void {
     const { id, request: type, role, version, sha256, expiresMs, client } = event;
     const subject = { id, type, role, version, sha256, expiresMs };
@@ -135,6 +167,7 @@ export class Ledger {
     const before = this.roles.get(event.role);
     const memory = memoryOf(event, before);
     const isSame = before?.version === memory.version && before.sha256 === memory.sha256;
+    if (event.role === 'root') this.root ??= { version: memory.version, sha256: memory.sha256 };
     const signatures = new Map([...(isSame ? before.signatures : []), ...Object.entries(event.signatures)]);
     this.roles.set(event.role, { ...memory, signatures });
     if (event.request !== undefined) this.change(event.request, () => ({ state: 'signed' }));

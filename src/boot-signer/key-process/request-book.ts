@@ -78,6 +78,11 @@ export class RequestBook {
       refuse('request-closed', `request ${id} is withdrawn`);
   }
 
+  /** Whether these approvals were used: what changes the state happens once. */
+  isDone(role: string, hash: string): boolean {
+    return this.usableRequest(role, hash)?.state === 'signed';
+  }
+
   async approvedRequest(
     submission: Submission,
     policy: RoleConfig,

@@ -40,6 +40,7 @@ const EXIT_BY_CODE: Readonly<Record<string, number>> = {
   'key-reference-invalid': EXIT.usage,
   'secret-missing': EXIT.missing,
   'signatures-missing': EXIT.waiting,
+  'approval-pending': EXIT.waiting,
   'pending-missing': EXIT.missing,
 };
 

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { systemClock } from '../../core/clock.ts';
 import { toPrintable } from '../../core/printable.ts';
 import { toAsciiJson } from '../documents.ts';
+import { createAdoptCommand } from './adopt.ts';
 import { createAuditCommand } from './audit.ts';
 import { createChannelCommand } from './channel.ts';
 import { type CommandContext, withExamples } from './command.ts';
@@ -69,6 +70,7 @@ const EXAMPLES: readonly (readonly [string, ...string[]])[] = [
   ['predict', 'predict stage0.efi'],
   ['sign-efi', 'sign-efi grub.efi --key db.key --certificate db.crt --out grub-signed.efi'],
   ['rpi-image', 'rpi-image boot.img --key pi.pem --out boot.sig'],
+  ['adopt', 'adopt signing --service /run/boot-signer/boot-signer.sock'],
   ['inspect', 'inspect signing/metadata/timestamp.json', 'inspect stage0.efi -o json'],
 ];
 
@@ -116,6 +118,7 @@ export function createProgram(context: CommandContext = DEFAULT_CONTEXT): Comman
     createMergeCommand,
     createRequestsCommand,
     createAuditCommand,
+    createAdoptCommand,
     createPublishCommand,
     createRefreshCommand,
     createVerifyCommand,

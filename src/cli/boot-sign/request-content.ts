@@ -1,9 +1,13 @@
+import { decodeAdoption } from '../../boot-signer/adoption-document.ts';
 import { bytesEqual } from '../../core/bytes.ts';
 import { layoutOf } from '../../signing/repository/layout.ts';
 import { loadMetadata, trustedMetadata } from '../../signing/repository/metadata-folder.ts';
 import { describeContent, describeProposal } from '../../signing/tuf/describe-proposal.ts';
 import { type Draft, parseDraft, unsignedFile } from '../../signing/tuf/draft.ts';
 import { describeOutdated } from '../../signing/tuf/finish-proposal.ts';
+import { rootFile } from '../../signing/tuf/root.ts';
+import { verifyMetadata } from '../../signing/tuf/verify-metadata.ts';
+import { describeVersions } from './adopt.ts';
 import { type ShownRequest, SigningServiceError } from './signing-service-client.ts';
 
 export interface ContentOptions {
@@ -21,6 +25,7 @@ export async function describeRequest(
   signed: string,
   { repository }: ContentOptions,
 ): Promise<readonly string[]> {
+  if (request.type === 'adoption') return describeAdoption(signed, repository);
   const draft = draftOf(request, signed);
   if (repository === undefined) return describeContent(draft);
   const current = trustedMetadata(await loadMetadata(layoutOf(repository)));
@@ -28,6 +33,16 @@ export async function describeRequest(
   return isOnline(draft)
     ? describeContent(draft)
     : [...describeOutdated({ drafts }, current), ...describeProposal({ drafts }, current)];
+}
+
+/** All versions, and whether root is the one of a repository of their own. */
+async function describeAdoption(signed: string, repository: string | undefined): Promise<readonly string[]> {
+  const files = decodeAdoption(signed);
+  const own = repository === undefined ? undefined : await loadMetadata(layoutOf(repository));
+  const trustedRoot = own?.trustedRoot ?? files.get(rootFile(1)) ?? refuse('there is no root in the request');
+  const trusted = verifyMetadata({ trustedRoot, files, nowMs: 0 });
+  const whose = own === undefined ? 'by its own first root' : 'by the first root of your repository';
+  return [`the service would go on from these, verified ${whose}:`, ...describeVersions(trusted)];
 }
 
 /** Read by the role's own reader: an approval names role and version, so the text must be theirs. */

@@ -74,6 +74,16 @@ export function createSigningServiceSigner(address: SigningServiceAddress): Role
   };
 }
 
+/** Asks that metadata in force become the base: see `adoption-document.ts`. @throws {ApprovalPending} */
+export async function requestAdoption(address: SigningServiceAddress, text: Uint8Array): Promise<void> {
+  const signed = Buffer.from(text).toString('latin1');
+  const body = { type: 'adoption', role: 'adoption', keyIds: [], signed };
+  const { state, request } = requireSuccess(await call(address, 'POST', '/v1/requests', body));
+  if (state === 'pending' && isJsonObject(request))
+    throw new ApprovalPending(String(request.id), Number(request.missing));
+  if (state !== 'adopted') invalid('it neither adopted nor said what is missing');
+}
+
 /** Keys, roles, what was signed last, and the head of the audit log. */
 export async function getServiceKeys(address: SigningServiceAddress): Promise<JsonObject> {
   return requireSuccess(await call(address, 'GET', '/v1/keys'));
