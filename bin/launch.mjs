@@ -14,7 +14,7 @@ const FORWARDED_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2'];
  */
 const RUNTIME_FLAGS = createRequire(import.meta.url)('./runtime-flags.json');
 
-/** @param {'boot-server' | 'boot-admin' | 'boot-sign' | 'boot-signer'} command */
+/** @param {'boot-server' | 'boot-admin' | 'boot-sign' | 'boot-signer' | 'fleet-sim'} command */
 export async function launch(command) {
   const flags = RUNTIME_FLAGS[command] ?? [];
   const isRightRuntime = Number(process.versions.node.split('.')[0]) >= NEEDS_MAJOR;
@@ -26,8 +26,9 @@ export async function launch(command) {
 // Type stripping does not work below node_modules: an installed copy has dist/ and no src/.
 function entryOf(command) {
   const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
-  const source = path(`../src/cli/${command}.ts`);
-  return existsSync(source) ? source : path(`../dist/cli/${command}.js`);
+  const entry = command === 'fleet-sim' ? 'fleet-sim/main' : `cli/${command}`;
+  const source = path(`../src/${entry}.ts`);
+  return existsSync(source) ? source : path(`../dist/${entry}.js`);
 }
 
 function pinnedNode() {

@@ -1,9 +1,6 @@
-import 'reflect-metadata';
-import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, webcrypto } from 'node:crypto';
-import { X509CertificateGenerator } from '@peculiar/x509';
 import { ekFingerprint } from '../attestation/endorsement/ek-certificate.ts';
 import { computeExtraData } from '../attestation/evidence/extra-data.ts';
-import { asciiBytes, EMPTY, fromBase64, fromHex, sha256, toBase64, toHex } from '../core/bytes.ts';
+import { asciiBytes, EMPTY, fromBase64, fromHex, sha256, toBase64, toHex, utf8Bytes } from '../core/bytes.ts';
 import type { QuoteAttest } from '../tpm/attest.ts';
 import { computeName } from '../tpm/name.ts';
 import { parseTpmtPublic } from '../tpm/public-area.ts';
@@ -11,6 +8,7 @@ import { sized } from '../tpm/writer.ts';
 import { buildQuote, CLOCK_INFO, createSoftwareAk, type SoftwareAk } from './chip/software-ak.ts';
 import type { SoftwareEk } from './chip/software-ek.ts';
 import { pcrsOf } from './firmware/replayed-pcrs.ts';
+import { createIdentity, spkiOf } from './wire/ephemeral-identity.ts';
 import {
   type Answer,
   type ClientIdentity,
@@ -26,6 +24,8 @@ export interface EvidenceChanges {
   /** `undefined` sends none; its hash in the claims follows. */
   eventLog?: Uint8Array | undefined;
   attest?: Partial<QuoteAttest>;
+  /** What it has to say of its boot; its hash in the claims follows. */
+  report?: string;
   /** Another key of the same template signs. */
   ak?: SoftwareAk;
 }
@@ -49,6 +49,7 @@ export interface Evidence {
   signature: string;
   pcrs: { sha256: Record<string, string> };
   eventLog?: string;
+  report?: string;
 }
 
 export interface Offer {
@@ -57,8 +58,15 @@ export interface Offer {
   credentials: { ekFingerprint: string; credentialBlob: string; encryptedSecret: string }[];
 }
 
+export interface AgentsDoor {
+  /** The loopback where it is missing. */
+  host?: string;
+  port: number;
+  ca: string;
+}
+
 interface NodeParts {
-  door: { port: number; ca: string };
+  door: AgentsDoor;
   ek: SoftwareEk;
   /** What firmware logged while it started stage-0. */
   eventLog: Uint8Array;
@@ -77,7 +85,7 @@ export class VirtualNode {
   identity: ClientIdentity;
   client: HttpsClient;
   private readonly clients: HttpsClient[] = [];
-  readonly door: NodeParts['door'];
+  readonly door: AgentsDoor;
 
   private constructor({ door, ek, eventLog, stage0Build }: NodeParts, identity: ClientIdentity) {
     this.door = door;
@@ -122,8 +130,9 @@ export class VirtualNode {
     return client;
   }
 
+  /** Every connection that it ever had. */
   close(): void {
-    for (const client of this.clients) client.close();
+    for (const client of this.clients.splice(0)) client.close();
   }
 
   /** The body of POST /v1/enrolments. */
@@ -205,6 +214,7 @@ export class VirtualNode {
 
   async evidence(challenge: string, purpose: string, changes: EvidenceChanges = {}): Promise<Evidence> {
     const eventLog = 'eventLog' in changes ? changes.eventLog : this.eventLog;
+    const report = changes.report === undefined ? undefined : utf8Bytes(changes.report);
     const claims = asciiBytes(
       JSON.stringify({
         purpose,
@@ -213,6 +223,7 @@ export class VirtualNode {
         ephemeralKey: toBase64(spkiOf(this.identity)),
         eventLogSha256: toHex(sha256(eventLog ?? EMPTY)),
         stage0Build: this.stage0Build,
+        ...(report && { reportSha256: toHex(sha256(report)) }),
         ...changes.claims,
       }),
     );
@@ -227,6 +238,7 @@ export class VirtualNode {
       signature: toBase64(signature),
       pcrs: { sha256: Object.fromEntries([...pcrs].map(([pcr, value]) => [String(pcr), toHex(value)])) },
       ...(eventLog && { eventLog: toBase64(eventLog) }),
+      ...(report && { report: toBase64(report) }),
     };
   }
 
@@ -258,6 +270,11 @@ export class VirtualNode {
     return answer.json.grant;
   }
 
+  /** Done with the downloads: the grant is closed for ever. */
+  closeGrant(grant: string): Promise<Answer> {
+    return this.client.call('/v1/grant', { method: 'DELETE', headers: { authorization: `Bearer ${grant}` } });
+  }
+
   fetch(hash: string, grant?: string, headers: Record<string, string> = {}): Promise<Answer> {
     const authorization = grant === undefined ? {} : { authorization: `Bearer ${grant}` };
     return this.client.call(`/v1/artifacts/${hash}`, { headers: { ...authorization, ...headers } });
@@ -274,34 +291,4 @@ const IBM = '49424d00';
 /** As an enrolment shows it. */
 export function toPresented(ek: SoftwareEk): { public: string; certificate: string } {
   return { public: toBase64(ek.public), certificate: toBase64(ek.certificate) };
-}
-
-export function spkiOf({ key }: ClientIdentity): Uint8Array {
-  return createPublicKey(key).export({ type: 'spki', format: 'der' });
-}
-
-const ECDSA = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
-const DAY_MS = 86_400_000;
-
-/** Self-signed, as stage-0 makes it at each boot. */
-export async function createIdentity(
-  privateKey: KeyObject = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey,
-): Promise<ClientIdentity> {
-  const publicKey = createPublicKey(privateKey);
-  const certificate = await X509CertificateGenerator.createSelfSigned({
-    name: 'CN=ephemeral',
-    serialNumber: randomBytes(8).toString('hex'),
-    notBefore: new Date(Date.now() - DAY_MS),
-    notAfter: new Date(Date.now() + DAY_MS),
-    signingAlgorithm: ECDSA,
-    keys: {
-      privateKey: await toCryptoKey(privateKey, 'sign'),
-      publicKey: await toCryptoKey(publicKey, 'verify'),
-    },
-  });
-  return { key: privateKey, certificate: `${certificate.toString('pem')}\n` };
-}
-
-function toCryptoKey(key: KeyObject, use: 'sign' | 'verify'): Promise<webcrypto.CryptoKey> {
-  return webcrypto.subtle.importKey('jwk', key.export({ format: 'jwk' }), ECDSA, true, [use]);
 }

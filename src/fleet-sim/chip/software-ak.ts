@@ -1,6 +1,7 @@
 import {
   constants,
   createHash,
+  createPublicKey,
   generateKeyPairSync,
   type KeyObject,
   sign,
@@ -52,6 +53,8 @@ interface AkOptions {
   scheme?: { id: number; hash?: HashAlgorithm };
   rsaBits?: number;
   rsaExponent?: number;
+  /** One that was made before, of the right kind; only for an ECC key. */
+  privateKey?: KeyObject;
 }
 
 export function createSoftwareAk(kind: AkKind = 'p256', options: AkOptions = {}): SoftwareAk {
@@ -62,8 +65,8 @@ function createEccAk(kind: 'p256' | 'p384', options: AkOptions): SoftwareAk {
   const curve = curveById(kind === 'p256' ? 3 : 4);
   if (curve === undefined) throw new Error('no such curve');
   const hash = hashOf(kind === 'p256' ? ALG.SHA256 : ALG.SHA384);
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: curve.ecdhName });
-  const jwk = publicKey.export({ format: 'jwk' });
+  const { privateKey = generateKeyPairSync('ec', { namedCurve: curve.ecdhName }).privateKey } = options;
+  const jwk = createPublicKey(privateKey).export({ format: 'jwk' });
   const publicBytes = encodeTpmtPublic({
     type: 'ecc',
     ...commonOf(options, { id: ALG.ECDSA, hash }),

@@ -58,45 +58,65 @@ const TEMPLATES = {
 
 export type TemplateName = keyof typeof TEMPLATES;
 
+/** One whose private half can be kept. */
+export interface KeptEk extends SoftwareEk {
+  privateKey: KeyObject;
+}
+
+interface EkOptions {
+  template?: TemplateName;
+  attributes?: number;
+  certificate?: CertificateOptions;
+}
+
 /** RSA-2048 by the low-range template L-1, as swtpm and most chips make it, unless another is asked for. */
-export async function createSoftwareEk(
-  manufacturer: Authority,
-  options: { template?: TemplateName; attributes?: number; certificate?: CertificateOptions } = {},
-): Promise<SoftwareEk> {
-  const template = TEMPLATES[options.template ?? 'L-1'];
+export async function createSoftwareEk(manufacturer: Authority, options: EkOptions = {}): Promise<KeptEk> {
+  const curve = curveOf(options.template);
+  const privateKey = curve
+    ? generateKeyPairSync('ec', { namedCurve: curve.name }).privateKey
+    : createQuickRsaKey();
+  const certificate = await issueEk(await toCryptoKey(createPublicKey(privateKey), curve), manufacturer, {
+    keyUsage: curve ? KeyUsageFlags.keyAgreement : KeyUsageFlags.keyEncipherment,
+    ...options.certificate,
+  });
+  return loadSoftwareEk({ ...options, privateKey, certificate });
+}
+
+/** One that was made before. */
+export function loadSoftwareEk(
+  on: Pick<KeptEk, 'privateKey' | 'certificate'> & Omit<EkOptions, 'certificate'>,
+): KeptEk {
+  const { privateKey, certificate } = on;
+  const publicArea = publicAreaOf(on);
+  return {
+    privateKey,
+    publicArea,
+    public: sized(publicArea.raw),
+    certificate,
+    open: (credential) => activateCredential({ privateKey, publicArea, ...credential }),
+  };
+}
+
+function curveOf(name: TemplateName = 'L-1'): EccCurve | undefined {
+  const template = TEMPLATES[name];
+  return 'ecc' in template ? curveById(template.ecc) : undefined;
+}
+
+function publicAreaOf(on: Pick<EkOptions, 'template' | 'attributes'> & { privateKey: KeyObject }): TpmPublic {
+  const template = TEMPLATES[on.template ?? 'L-1'];
   const common = {
     nameAlg: hashOf(template.nameAlg),
-    attributes: options.attributes ?? template.attributes,
+    attributes: on.attributes ?? template.attributes,
     authPolicy: fromHex(template.policy),
     symmetric: { keyBits: template.aesBits, mode: ALG.CFB },
     scheme: { id: ALG.NULL },
   };
-  const curve = 'ecc' in template ? curveById(template.ecc) : undefined;
-  const privateKey = curve
-    ? generateKeyPairSync('ec', { namedCurve: curve.name }).privateKey
-    : createQuickRsaKey();
-  const publicKey = createPublicKey(privateKey);
-  const jwk = publicKey.export({ format: 'jwk' });
-  const area = curve
-    ? { ...common, type: 'ecc' as const, curve, x: fromBase64Url(jwk.x ?? ''), y: fromBase64Url(jwk.y ?? '') }
-    : {
-        ...common,
-        type: 'rsa' as const,
-        keyBits: 2048,
-        exponent: 65537,
-        modulus: fromBase64Url(jwk.n ?? ''),
-      };
-  const publicArea = parseTpmtPublic(encodeTpmtPublic(area));
-  const keyUsage = curve ? KeyUsageFlags.keyAgreement : KeyUsageFlags.keyEncipherment;
-  return {
-    publicArea,
-    public: sized(publicArea.raw),
-    certificate: await issueEk(await toCryptoKey(publicKey, curve), manufacturer, {
-      keyUsage,
-      ...options.certificate,
-    }),
-    open: (credential) => activateCredential({ privateKey, publicArea, ...credential }),
-  };
+  const curve = curveOf(on.template);
+  const jwk = createPublicKey(on.privateKey).export({ format: 'jwk' });
+  const [x, y, modulus] = [jwk.x, jwk.y, jwk.n].map((number) => fromBase64Url(number ?? ''));
+  const rsa = { type: 'rsa' as const, keyBits: 2048, exponent: 65537, modulus: modulus ?? EMPTY };
+  const area = curve ? { type: 'ecc' as const, curve, x: x ?? EMPTY, y: y ?? EMPTY } : rsa;
+  return parseTpmtPublic(encodeTpmtPublic({ ...common, ...area }));
 }
 
 type Activation = Parameters<SoftwareEk['open']>[0] & { privateKey: KeyObject; publicArea: TpmPublic };

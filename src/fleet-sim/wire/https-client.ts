@@ -9,7 +9,7 @@ export interface Answer {
   headers: Readonly<Record<string, string | string[] | undefined>>;
   bytes: Buffer;
   /** The body as JSON; an empty object when it is none. */
-  // biome-ignore lint/suspicious/noExplicitAny: tests reach into answers of every call
+  // biome-ignore lint/suspicious/noExplicitAny: callers reach into answers of every call
   json: any;
 }
 
@@ -34,16 +34,17 @@ export interface HttpsClient {
 }
 
 export function createHttpsClient(door: {
+  host?: string;
   port: number;
   ca: string;
   identity?: ClientIdentity | undefined;
 }): HttpsClient {
-  const { port, ca, identity } = door;
+  const { host = '127.0.0.1', port, ca, identity } = door;
   const agent = new Agent({ keepAlive: true, maxSockets: 8 });
   const tls: RequestOptions = {
     agent,
     ca,
-    host: '127.0.0.1',
+    host,
     minVersion: 'TLSv1.3',
     ...(identity && {
       key: identity.key.export({ type: 'pkcs8', format: 'pem' }),

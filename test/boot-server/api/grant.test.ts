@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { sha256, toHex } from '../../../src/core/bytes.ts';
-import { createIdentity, spkiOf, type VirtualNode } from '../../../src/fleet-sim/virtual-node.ts';
+import type { VirtualNode } from '../../../src/fleet-sim/virtual-node.ts';
+import { createIdentity, spkiOf } from '../../../src/fleet-sim/wire/ephemeral-identity.ts';
 import { requestHttp2 } from './http2-client.ts';
 import { PublishedServer } from './published-server.ts';
 
