@@ -74,8 +74,9 @@ TUF_JUDGE='
   | require(all(.. | objects | keys[]; has_lines | not); "lines in a name")
   | require($signatures | map(.keyid) | length == (unique | length); "signed twice")
   | .signed | require(._type == $type and (.version | whole and . >= 1); "type and version")
-  | require(.spec_version | test("^1\\.0(\\.[0-9]{1,3})?\\z"); "spec_version")
-  | require(.expires | test("^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\\z"); "expires")
+  | require(.spec_version | test("^1\\.0\\.[0-9]{1,3}\\z"); "spec_version")
+  | require(.expires | test("^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\\z"); "expires")
+  | require(.expires == (.expires | fromdateiso8601 | todateiso8601); "a day or an hour that there is not")
   | (if $self then . else $authority[0] end | delegation) as {$keys, role: {$keyids, $threshold}}
   | require($threshold | whole and . >= 1; "threshold")
   | "\(.version) \((.expires | fromdateiso8601) > $now) \($threshold) \($lines != [])\n",

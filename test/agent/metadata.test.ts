@@ -4,6 +4,12 @@ import { canonicalize } from '@tufjs/canonical-json';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { asciiBytes } from '../../src/core/bytes.ts';
 import type { JsonObject } from '../../src/core/strict-json.ts';
+import {
+  EXPIRES_REFUSED,
+  EXPIRES_TAKEN,
+  SPEC_VERSIONS_REFUSED,
+  SPEC_VERSIONS_TAKEN,
+} from '../signing/tuf/reader-vectors.ts';
 import { openScriptedLab, POISONED, type Scenario, type ScriptedLab } from './scripted-lab.ts';
 import {
   createKeys,
@@ -212,6 +218,24 @@ describe('metadata can be read in one way only', () => {
   ])('refuses %s', async (_what, edit) => {
     expect(await refusalOf(await edited(edit))).toBe('metadata-malformed');
   });
+
+  const expires = (text: string) => (document: string) =>
+    document.replace(/"expires": "[^"]*"/, `"expires": "${text}"`);
+  const specVersion = (text: string) => (document: string) => document.replace('1.0.31', text);
+
+  it.each([...EXPIRES_REFUSED.map(expires), ...SPEC_VERSIONS_REFUSED.map(specVersion)])(
+    'refuses what the server refuses %#',
+    async (edit) => expect(await refusalOf(await edited(edit))).toBe('metadata-malformed'),
+  );
+
+  // Read, and then found to have another signature.
+  it.each([...EXPIRES_TAKEN.map(expires), ...SPEC_VERSIONS_TAKEN.map(specVersion)])(
+    'reads what the server reads %#',
+    async (edit) => {
+      const changed = await edited((document) => edit(document).replace('"version": 1,', '"version": 2,'));
+      expect(await refusalOf(changed)).toBe('metadata-signature');
+    },
+  );
 
   it('S9 uses nothing but what was signed when a key stands there twice', async () => {
     const forged = (document: string) =>

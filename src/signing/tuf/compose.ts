@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../core/strict-json.ts';
 import { channelPattern, channelRole, STAGE0_PATTERN, STAGE0_ROLE } from '../names.ts';
 import { keyIdOf, type TufKey } from '../public-key.ts';
-import { SIGNED_AT_FIELD } from './envelope.ts';
+import { formatExpires, SIGNED_AT_FIELD } from './envelope.ts';
 import type { MetaFile } from './meta-files.ts';
 import { GRANT_KEYS_FIELD, TOP_LEVEL_ROLES, type TopLevelRole } from './root.ts';
 
@@ -81,11 +81,6 @@ export function renewed(signed: JsonObject, at: MetadataVersion): JsonObject {
 
 function commonFields(type: string, { version, expiresMs }: MetadataVersion): JsonObject {
   return { _type: type, spec_version: SPEC_VERSION, version, expires: formatExpires(expiresMs) };
-}
-
-/** Whole seconds: section 4.2.1 allows no fractions. */
-function formatExpires(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
 }
 
 function keysObject(keys: readonly TufKey[]): JsonObject {

@@ -31,8 +31,9 @@ export interface UntrustedEnvelope {
   readonly file: ArtifactReference;
 }
 
-const EXPIRES = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/;
-const SPEC_VERSION = /^1\.0\.\d{1,4}$/;
+// As narrow as in agent/lib/tuf.sh: what one of the two refuses, the other must refuse.
+const EXPIRES = /^[1-9]\d{3}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/;
+const SPEC_VERSION = /^1\.0\.\d{1,3}$/;
 
 /** @throws {TufError} `tuf-metadata-invalid` */
 export function parseEnvelope(input: {
@@ -79,9 +80,16 @@ function parseDocument(role: string, bytes: Uint8Array, maxBytes: number): JsonO
   }
 }
 
+/** In whole seconds: section 4.2.1 allows no fractions. */
+export function formatExpires(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+}
+
+/** A day or an hour that there is not, such as 24:00, is read by some as the next one: it is refused. */
 function parseExpires(role: string, value: JsonValue | undefined): number {
   const ms = typeof value === 'string' && EXPIRES.test(value) ? Date.parse(value) : Number.NaN;
-  if (Number.isNaN(ms)) invalid(`${role}: "expires" is not a UTC time such as 2027-01-31T12:00:00Z`);
+  if (Number.isNaN(ms) || formatExpires(ms) !== value)
+    invalid(`${role}: "expires" is not a UTC time such as 2027-01-31T12:00:00Z`);
   return ms;
 }
 

@@ -7,6 +7,12 @@ import { MAX_METADATA_BYTES } from '../../../src/signing/tuf/limits.ts';
 import type { SeenMetadata } from '../../../src/signing/tuf/verify-metadata.ts';
 import { verifyRepository } from '../../../src/signing/tuf/verify-repository.ts';
 import {
+  EXPIRES_REFUSED,
+  EXPIRES_TAKEN,
+  SPEC_VERSIONS_REFUSED,
+  SPEC_VERSIONS_TAKEN,
+} from './reader-vectors.ts';
+import {
   DAY_MS,
   EXPIRY,
   type Flippable,
@@ -355,16 +361,17 @@ describe('time', () => {
     expect(verify().rootVersion).toBe(2);
   });
 
-  it.each([
-    '2026-13-01T00:00:00Z',
-    '2027-01-01',
-    '2027-01-01T00:00:00.5Z',
-    '2027-01-01T00:00:00+00:00',
-    1,
-    null,
-  ])('refuses "expires" %j', async (expires) => {
+  it.each([...EXPIRES_REFUSED.map((text) => JSON.parse(`"${text}"`)), 1, null])(
+    'refuses "expires" %j',
+    async (expires) => {
+      await repository.flip('timestamp', (signed) => Object.assign(signed, { expires }));
+      refuses('tuf-metadata-invalid');
+    },
+  );
+
+  it.each(EXPIRES_TAKEN)('takes "expires" %j', async (expires) => {
     await repository.flip('timestamp', (signed) => Object.assign(signed, { expires }));
-    refuses('tuf-metadata-invalid');
+    expect(verify().roles.get('timestamp')?.expiresMs).toBe(Date.parse(expires));
   });
 
   async function replaceFirstRoot(change: (signed: Flippable) => void): Promise<void> {
@@ -720,7 +727,12 @@ describe('bytes', () => {
     refuses('tuf-metadata-invalid');
   });
 
-  it.each(['1.1.0', '2.0.0', '1.0', '1.0.31.1', 'v1.0.31', 1])('refuses spec_version %j', async (version) => {
+  it.each(SPEC_VERSIONS_TAKEN)('takes "spec_version" %j', async (version) => {
+    await repository.flip('timestamp', (signed) => Object.assign(signed, { spec_version: version }));
+    expect(verify().rootVersion).toBe(1);
+  });
+
+  it.each([...SPEC_VERSIONS_REFUSED, 1])('refuses spec_version %j', async (version) => {
     await repository.flip('timestamp', (signed) => Object.assign(signed, { spec_version: version }));
     refuses('tuf-metadata-invalid');
   });
