@@ -67,6 +67,9 @@ attest_answer_challenge() {
   evidence_make "$attest/evidence"
   http_json POST /v1/evidence "$attest/verdict" "$attest/evidence"
   case $http_status in
+    200 | 403 | 409) report_forget_crash ;;
+  esac
+  case $http_status in
     403) attest_refused "the evidence" ;;
     409) attest_no_release ;;
   esac
@@ -124,6 +127,7 @@ attest_read_release() {
   mark verdict verdict=accept "identity=$fact_identity" "admission=$fact_admission" "state=$fact_state" \
     "channel=$release_channel" "version=$release_version"
   printf 'Authorization: Bearer %s' "$grant" >"$attest/authorization"
+  printf '%s\n' "$floor_approval" >"$floor/approval"
   rm -f "$attest/verdict"
 }
 

@@ -27,6 +27,10 @@ sha256_of() { # FILE
   sha256sum <"$1" | cut -c 1-64
 }
 
+hash_of_hex() { # HEX
+  unhex "$1" | sha256sum | cut -c 1-64
+}
+
 size_of() { # FILE
   if [ -e "$1" ]; then stat -c %s "$1"; else echo 0; fi
 }

@@ -9,6 +9,7 @@ load_config() {
   config_file=$BOOTWARD_ETC/agent.conf
   server_url='' stage0_build='' built_at='' on_failure=''
   retry_attempts='' retry_min_seconds='' retry_max_seconds='' pending_seconds=''
+  health_timeout_seconds='' watchdog_seconds=''
   [ -r "$config_file" ] || stop config-invalid "There is no configuration at $config_file."
   while IFS= read -r line || [ -n "$line" ]; do
     case $line in
@@ -17,7 +18,8 @@ load_config() {
       *) config_refuse "the line \"$line\" is not key=value" ;;
     esac
   done <"$config_file"
-  : "${retry_attempts:=8}" "${retry_min_seconds:=2}" "${retry_max_seconds:=60}" "${pending_seconds:=86400}"
+  : "${retry_attempts:=8}" "${retry_min_seconds:=2}" "${retry_max_seconds:=60}" "${pending_seconds:=86400}" \
+    "${health_timeout_seconds:=60}"
   [ "$config_command" = boot ] || config_complete
   config_check
 }
@@ -32,6 +34,7 @@ config_entry() { # KEY VALUE
   case $1 in
     server_url | stage0_build | built_at | on_failure) ;;
     retry_attempts | retry_min_seconds | retry_max_seconds | pending_seconds) ;;
+    health_timeout_seconds | watchdog_seconds) ;;
     *) config_refuse "the key \"$1\" is not known" ;;
   esac
   eval "[ -z \"\$$1\" ]" || config_refuse "the key \"$1\" appears twice"
@@ -40,7 +43,8 @@ config_entry() { # KEY VALUE
 
 config_check() {
   is_server_url "$server_url" || config_refuse "server_url is not https://HOST or https://HOST:PORT"
-  for key in stage0_build built_at retry_attempts retry_min_seconds retry_max_seconds pending_seconds; do
+  for key in stage0_build built_at retry_attempts retry_min_seconds retry_max_seconds pending_seconds health_timeout_seconds \
+    ${watchdog_seconds:+watchdog_seconds}; do
     eval "value=\$$key"
     if ! is_count "$value" || [ "$value" -lt 1 ]; then config_refuse "$key is not a positive integer"; fi
   done
@@ -56,9 +60,13 @@ config_refuse() {
   stop config-invalid "The configuration in $config_file is not usable: $*."
 }
 
-# The earliest moment that it can be now. Nodes have no clock to trust: stage-0 cannot run before it was
-# built, and a clock that runs ahead only makes the agent refuse sooner.
+# The earliest moment that it can be now. Nodes have no clock to trust: stage-0 cannot run before it was built,
+# nor before metadata that this machine has seen were signed, and a clock that runs ahead only makes the agent
+# refuse sooner.
 earliest_now() {
-  clock=$(date +%s)
-  if [ "$clock" -lt "$built_at" ]; then echo "$built_at"; else echo "$clock"; fi
+  earliest=$(date +%s)
+  for bound in "$built_at" "$floor_time" "$tuf_time"; do
+    [ "$earliest" -ge "$bound" ] || earliest=$bound
+  done
+  echo "$earliest"
 }

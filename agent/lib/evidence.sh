@@ -10,12 +10,17 @@ evidence_make() {
   mkdir -p "$evidence"
   evidence_read_event_log
   evidence_write_claims
-  tpm_quote "$challenge_pcrs" "$(evidence_extra_data)" "$evidence/attest" "$evidence/signature"
+  evidence_extra=$(evidence_extra_data)
+  tpm_quote "$challenge_pcrs" "$evidence_extra" "$evidence/attest" "$evidence/signature"
+  floor_certify "$evidence_extra"
   tpm_read_pcrs "$challenge_pcrs"
   {
     printf '{"challenge":"%s","claims":"%s","attest":"%s","signature":"%s","pcrs":{"sha256":{%s}}' "$challenge" \
       "$(base64_of "$evidence/claims")" "$(base64_of "$evidence/attest")" "$(base64_of "$evidence/signature")" "$pcr_values"
     [ ! -s "$evidence/eventlog" ] || printf ',"eventLog":"%s"' "$(base64_of "$evidence/eventlog")"
+    [ ! -e "$floor/attest" ] || printf ',"floor":{"attest":"%s","signature":"%s","contents":"%s"}' \
+      "$(base64_of "$floor/attest")" "$(base64_of "$floor/signature")" "$(base64_of "$floor/certified")"
+    [ -z "$evidence_report" ] || printf ',"report":"%s"' "$(base64_of "$evidence_report")"
     printf '}'
   } >"$1"
   mark evidence "purpose=$challenge_purpose" "pcrs=$challenge_pcrs" "event-log-bytes=$(size_of "$evidence/eventlog")"
@@ -27,9 +32,16 @@ evidence_read_event_log() {
 }
 
 evidence_write_claims() {
-  printf '{"purpose":"%s","serverKey":"%s","ekFingerprint":"%s","ephemeralKey":"%s","eventLogSha256":"%s","stage0Build":%s}' \
-    "$challenge_purpose" "$server_key" "$ek_fingerprint" "$(certificate_key "$ephemeral_cert")" \
-    "$(sha256_of "$evidence/eventlog")" "$stage0_build" >"$evidence/claims"
+  evidence_report=
+  case $challenge_purpose in boot | health) evidence_report=$report ;; esac
+  {
+    printf '{"purpose":"%s","serverKey":"%s","ekFingerprint":"%s","ephemeralKey":"%s","eventLogSha256":"%s","stage0Build":%s' \
+      "$challenge_purpose" "$server_key" "$ek_fingerprint" "$(certificate_key "$ephemeral_cert")" \
+      "$(sha256_of "$evidence/eventlog")" "$stage0_build"
+    [ -z "$claim_health" ] || printf ',"health":"%s"' "$claim_health"
+    [ -z "$evidence_report" ] || printf ',"reportSha256":"%s"' "$(sha256_of "$evidence_report")"
+    printf '}'
+  } >"$evidence/claims"
 }
 
 # SHA-256("bootward evidence v1" NUL, SHA-256(challenge), SHA-256(claims))

@@ -11,6 +11,7 @@ handover_release() {
     print-*) ;;
     *) stop handover-unsupported "This agent cannot hand over by $handover_kind." ;;
   esac
+  floor_keep "$handover_channel"
   handover_spend_pcr14
   mark handover "how=$1" "channel=$handover_channel" "version=$handover_version" "digest=$handover_digest"
   say "Handing over to $handover_name."

@@ -11,6 +11,8 @@ MAX_METADATA_BYTES=4194304
 tuf_prepare() {
   tuf=$BOOTWARD_RUN/tuf
   mkdir -p "$tuf"
+  tuf_time=0
+  [ ! -e "$tuf/timestamp.facts" ] || tuf_note_time
   [ ! -e "$tuf/root.signed" ] || return 0
   tuf_open "$BOOTWARD_ETC/root.json" root root self "$tuf/root.new"
   tuf_keep root
@@ -19,7 +21,7 @@ tuf_prepare() {
 # 5.3: N+1 until there is none. The first of these requests is the first of the attempt, and learns the
 # server's key. Expiry is looked at only at the end: an expired root may still name its successor.
 tuf_update_root() {
-  read -r root_version root_fresh _ <"$tuf/root.facts"
+  read -r root_version _ _ _ root_expires _ <"$tuf/root.facts"
   root_steps=0
   http_learn_server_key "/v1/tuf/$((root_version + 1)).root.json" "$MAX_ROOT_BYTES" "$tuf/root.json"
   while [ "$http_status" != 404 ]; do
@@ -30,7 +32,8 @@ tuf_update_root() {
     http GET "/v1/tuf/$((root_version + 1)).root.json" "$MAX_ROOT_BYTES" "$tuf/root.json"
     http_answered "root metadata $((root_version + 1))"
   done
-  [ "$root_fresh" = true ] || tuf_expired root
+  floor_judge_root "$root_version"
+  [ "$root_expires" -gt "$(earliest_now)" ] || tuf_expired root
   mark root "version=$root_version"
 }
 
@@ -41,18 +44,34 @@ tuf_accept_root() {
   [ "$tuf_version" -eq $((root_version + 1)) ] ||
     stop metadata-version "Root metadata $((root_version + 1)) says that it is version $tuf_version."
   tuf_keep root
-  root_version=$tuf_version root_fresh=$tuf_fresh root_steps=$((root_steps + 1))
+  root_version=$tuf_version root_expires=$tuf_expires root_steps=$((root_steps + 1))
 }
 
 # 5.4 to 5.6
 tuf_update_targets() {
   tuf_fetch timestamp timestamp.json timestamp "$tuf/root.signed" "$MAX_TIMESTAMP_BYTES"
+  tuf_judge_signed_at
   tuf_keep timestamp
+  tuf_note_time
   tuf_fetch_listed snapshot timestamp snapshot "$tuf/root.signed"
   tuf_snapshot_keeps_versions
   tuf_keep snapshot
   tuf_fetch_listed targets snapshot targets "$tuf/root.signed"
   tuf_keep targets
+}
+
+# Whoever holds the timestamp's key alone cannot carry a machine's time past the root's end, where it would
+# refuse everything: a new root is what ends such an attack.
+tuf_judge_signed_at() {
+  [ "$tuf_signed_at" != - ] || return 0
+  [ "$tuf_signed_at" -le "$tuf_expires" ] && [ "$tuf_signed_at" -le "$root_expires" ] ||
+    stop metadata-signed-at "The timestamp metadata says that it was signed after it, or the root, expires."
+}
+
+# It is not earlier than the trusted timestamp was signed.
+tuf_note_time() {
+  read -r _ _ _ _ _ tuf_time <"$tuf/timestamp.facts"
+  [ "$tuf_time" != - ] || tuf_time=0
 }
 
 # 5.6.7, for one delegated role. It must be the one that may speak for the channel's paths, and no others.
@@ -93,13 +112,15 @@ tuf_fetch() {
 }
 
 # tuf_keep ROLE: what was opened last is trusted from now on, unless this boot has already trusted a later
-# version (5.4.3, 5.5.5, 5.6.4).
+# version (5.4.3, 5.5.5, 5.6.4), or this machine in any boot. A root has to reach the floor only at the end.
 tuf_keep() {
   trusted_version=0
   [ ! -e "$tuf/$1.facts" ] || read -r trusted_version _ <"$tuf/$1.facts"
   [ "$tuf_version" -ge "$trusted_version" ] || tuf_rolled_back "$1"
+  [ "$1" = root ] || floor_require "$1" "$tuf_version"
   mv "$tuf/$1.new" "$tuf/$1.signed"
   mv "$tuf/judged" "$tuf/$1.facts"
+  [ "$1" != root ] || floor_watch_root "$tuf_version"
   mark metadata "role=$1" "version=$tuf_version"
 }
 

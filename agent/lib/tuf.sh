@@ -14,7 +14,7 @@ tuf_open() {
     --slurpfile authority "$tuf_authority" "$TUF_JUDGE" "$1" >"$tuf/judged" 2>/dev/null || tuf_malformed
   sed '1,/^$/d' "$tuf/judged" >"$5"
   {
-    read -r tuf_version tuf_fresh tuf_threshold tuf_has_lines
+    read -r tuf_version tuf_fresh tuf_threshold tuf_has_lines tuf_expires tuf_signed_at
     tuf_write_message "$5"
     tuf_count_signatures
   } <"$tuf/judged"
@@ -31,11 +31,11 @@ tuf_write_message() { # SIGNED
   fi
 }
 
-# Writes `version fresh threshold has-lines`, a line for each signature that could count, a line for each
-# fact that the agent looks up, an empty line, and the canonical bytes. Refuses whatever OLPC canonical JSON
-# and `jq -cjS` could spell differently: other than printable ASCII, fractions, integers past 2^53. Only keys
-# in PEM have lines. A key id may sign once. One run of jq does all of it: under emulation each costs a
-# noticeable part of a second.
+# Writes `version fresh threshold has-lines expires signed-at`, a line for each signature that could count, a
+# line for each fact that the agent looks up, an empty line, and the canonical bytes. Refuses whatever OLPC
+# canonical JSON and `jq -cjS` could spell differently: other than printable ASCII, fractions, integers past
+# 2^53. Only keys in PEM have lines. A key id may sign once. One run of jq does all of it: under emulation each
+# costs a noticeable part of a second.
 TUF_JUDGE='
   def require($holds; $what): if $holds then . else error($what) end;
   def whole: type == "number" and . == floor and . >= 0 and . <= 9007199254740991;
@@ -55,8 +55,12 @@ TUF_JUDGE='
   def delegation: if ._type == "root" then {keys, role: .roles[$role]}
     else .delegations | {keys, role: (.roles | map(select(.name == $role))
       | require(length == 1; "not delegated") | .[0])} end;
+  def signed_at: if $type == "timestamp" and has("x-bootward-signed-at")
+    then .["x-bootward-signed-at"] | require(whole; "signed-at") else "-" end;
   def facts: if ._type == "root" then
-      .["x-bootward-grant-keys"] | to_entries[] | select(.value | ed25519) | "grant \(.key) \(.value.keyval.public)\n"
+      (.["x-bootward-grant-keys"] | to_entries[] | select(.value | ed25519) | "grant \(.key) \(.value.keyval.public)\n"),
+      (.keys as $keys | [.roles.snapshot, .roles.timestamp]
+        | map([.keyids[] | $keys[.] | [.keytype, .scheme, .keyval.public]] | sort) | "online keys \(tojson)\n")
     elif ._type == "targets" then
       (.delegations.roles // [] | .[] | "delegation \(.name) \(.paths | join(" "))\n"),
       (.targets | to_entries[] | select(.value | reference) | .value.custom as $custom
@@ -79,7 +83,7 @@ TUF_JUDGE='
   | require(.expires == (.expires | fromdateiso8601 | todateiso8601); "a day or an hour that there is not")
   | (if $self then . else $authority[0] end | delegation) as {$keys, role: {$keyids, $threshold}}
   | require($threshold | whole and . >= 1; "threshold")
-  | "\(.version) \((.expires | fromdateiso8601) > $now) \($threshold) \($lines != [])\n",
+  | "\(.version) \((.expires | fromdateiso8601) > $now) \($threshold) \($lines != []) \(.expires | fromdateiso8601) \(signed_at)\n",
     ($signatures[] | select(.keyid as $id | $keyids | index([$id])) | .sig as $signature
       | $keys[.keyid] | key_words | "signature \(.) \($signature)\n"),
     facts, "\n", .'

@@ -31,13 +31,15 @@ verdict_show_findings() {
   } <"$attest/judged"
 }
 
-# What an accepted boot gets: sets release_channel, release_version, release_digest and grant.
+# What an accepted boot gets: sets release_channel, release_version, release_digest, grant and floor_approval (DER in
+# hex; `-`: none).
 verdict_read_release() { # FILE
   jq -r 'def word: strings | select(test("^[A-Za-z0-9_.-]{1,4096}\\z"));
     [(.release.channel | word), (.release.version | select(type == "number" and . == floor and . >= 1
-      and . <= 9007199254740991) | tostring), (.release.digest, .grant | word)]
-    | select(length == 4) | join(" ")' "$1" >"$attest/released" 2>/dev/null || verdict_not_understood
-  read -r release_channel release_version release_digest grant <"$attest/released"
+      and . <= 9007199254740991) | tostring), (.release.digest, .grant | word),
+      if has("floor") then .floor.approval | strings | select(test("^(?:[0-9a-f]{2}){8,72}\\z")) else "-" end]
+    | select(length == 5) | join(" ")' "$1" >"$attest/released" 2>/dev/null || verdict_not_understood
+  read -r release_channel release_version release_digest grant floor_approval <"$attest/released"
   rm -f "$attest/released"
   case $release_channel in -* | *- | *[!a-z0-9-]* | ?????????????????????????????????*) verdict_not_understood ;; esac
   is_count "$release_version" && is_hex "$release_digest" 64 && [ -n "$grant" ] || verdict_not_understood

@@ -13,6 +13,8 @@ export interface AgentSettings {
   stage0Build?: number;
   builtAt?: number;
   retryAttempts?: number;
+  /** Public half, PEM: a stage-0 that keeps a floor. */
+  floorKey?: string;
 }
 
 /** One marker line, `bootward: [1.23s] step=verdict code=…`. */
@@ -55,6 +57,8 @@ export function bakeSettings(settings: AgentSettings): void {
   writeFileSync(join(etc, 'agent.conf'), text.join(''));
   writeFileSync(join(etc, 'server-ca.pem'), settings.serverCa);
   writeFileSync(join(etc, 'root.json'), settings.tufRoot);
+  rmSync(join(etc, 'floor-key.pem'), { force: true });
+  if (settings.floorKey !== undefined) writeFileSync(join(etc, 'floor-key.pem'), settings.floorKey);
 }
 
 export interface AgentPlace {

@@ -26,7 +26,7 @@ describe('a boot', () => {
     expect(steps(outcome)).toEqual([
       ...['start', 'tpm', 'metadata', 'root', 'challenge', 'evidence', 'verdict'],
       ...['metadata', 'metadata', 'metadata', 'metadata', 'artifact', 'manifest', 'artifact', 'artifact'],
-      ...['grant-closed', 'handover'],
+      ...['grant-closed', 'floor', 'handover'],
     ]);
     expect(JSON.parse(outcome.stdout)).toMatchObject({ handover: 'kexec', cmdline: 'console=ttyS0 quiet' });
     expect(outcome.pcr14).toBe(spentOn(outcome.world.release.digest));

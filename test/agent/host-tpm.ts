@@ -23,7 +23,7 @@ export async function startHostTpm(
   const run = (...command: string[]): string =>
     execFileSync('tpm2', command, {
       env: { ...process.env, TPM2TOOLS_TCTI: tcti },
-      encoding: 'utf8',
+      encoding: 'latin1',
       stdio: ['ignore', 'pipe', 'pipe'],
     });
   return {

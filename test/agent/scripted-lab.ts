@@ -41,6 +41,8 @@ export interface Scenario {
   tcti?: string;
   /** After the settings were written. */
   bake?: () => void;
+  /** No power on before it: the TPM stays as the last run left it. */
+  keepPower?: boolean;
   /** After power on, before the agent starts. */
   prepare?: (tpm: HostTpm) => void;
 }
@@ -76,7 +78,7 @@ export async function openScriptedLab(): Promise<ScriptedLab> {
     const world = await createSignedWorld(keys, scenario.world);
     const server = await startScriptedServer(world, tls);
     server.lies = scenario.lies ?? {};
-    tpm.reset();
+    if (scenario.keepPower !== true) tpm.reset();
     scenario.prepare?.(tpm);
     bakeSettings({
       ...{ folder, serverUrl: server.url, serverCa: server.ca, tufRoot: world.root },

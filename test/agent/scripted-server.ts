@@ -4,7 +4,7 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { issueAuthority, issueServerCertificate } from '../../src/boot-server/tls/issuing.ts';
 import { sha256, toBase64Url, toHex } from '../../src/core/bytes.ts';
-import type { JsonObject } from '../../src/core/strict-json.ts';
+import type { JsonObject, JsonValue } from '../../src/core/strict-json.ts';
 import { signJws } from '../../src/signing/jws.ts';
 import {
   type Answer,
@@ -20,6 +20,8 @@ export interface Lies {
   challenge?: (payload: JsonObject) => JsonObject | Promise<string>;
   tuf?: (file: string) => Uint8Array | undefined;
   release?: (release: JsonObject) => JsonObject;
+  /** `floor.approval` of an accepted boot, hex. */
+  approval?: JsonValue;
   /** Instead of a challenge: a problem. */
   refuseChallenge?: (asked: JsonObject) => Answer | undefined;
   /** Instead of a verdict: a problem, or another verdict. */
@@ -209,6 +211,7 @@ function verdict(world: SignedWorld, lies: Lies, purpose: unknown): JsonObject {
     ...accepted,
     release: lies.release ? lies.release(release) : release,
     grant: 'e30.e30.AA',
+    ...(lies.approval === undefined ? {} : { floor: { approval: lies.approval } }),
   };
 }
 

@@ -1,7 +1,7 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { canonicalize } from '@tufjs/canonical-json';
 import { asciiBytes, sha256, toHex } from '../../src/core/bytes.ts';
-import type { JsonObject } from '../../src/core/strict-json.ts';
+import type { JsonObject, JsonValue } from '../../src/core/strict-json.ts';
 import { referenceOf } from '../../src/signing/artifact.ts';
 import { encodeReleaseManifest, type ReleaseManifest } from '../../src/signing/manifest.ts';
 import { channelRole, releaseTarget } from '../../src/signing/names.ts';
@@ -44,6 +44,13 @@ export interface WorldChanges {
   laterRoots?: number;
   /** Versions of timestamp, snapshot and channel metadata; 1 unless told. */
   version?: number;
+  /** Of the channel's metadata alone. */
+  channelVersion?: number;
+  targetsVersion?: number;
+  /** The timestamp's `x-bootward-signed-at`. */
+  signedAt?: JsonValue;
+  /** Root metadata after the first names these keys for snapshot and timestamp, and they sign. */
+  rotated?: Pick<WorldKeys, 'snapshot' | 'timestamp'>;
   onlineExpiresMs?: number;
   offlineExpiresMs?: number;
   manifest?: Partial<ReleaseManifest>;
@@ -87,9 +94,15 @@ export async function createSignedWorld(keys: WorldKeys, changes: WorldChanges =
   const grantSigner = createKeySigner(keys.grant);
 
   const root = await signed(change(rootOf(keys, offline), changes.root), keys.root);
-  const targets = await signed(change(targetsOf(keys, offline, changes), changes.targets), keys.targets);
+  const now = { ...keys, ...changes.rotated };
+  const versions = {
+    targets: changes.targetsVersion ?? 1,
+    channel: changes.channelVersion ?? online.version,
+  };
+  const composedTargets = targetsOf(keys, { ...offline, version: versions.targets }, changes);
+  const targets = await signed(change(composedTargets, changes.targets), keys.targets);
   const channelSigned = composeDelegated(
-    { ...offline, version: online.version },
+    { ...offline, version: versions.channel },
     { [content.target]: content.entry },
   );
   const channel = await signed(
@@ -97,21 +110,22 @@ export async function createSignedWorld(keys: WorldKeys, changes: WorldChanges =
     changes.channelSigners ?? keys.channel,
   );
   const meta = new Map([
-    ['targets', { version: 1, ...referenceOf(targets) }],
-    [channelRole(CHANNEL), { version: online.version, ...referenceOf(channel) }],
+    ['targets', { version: versions.targets, ...referenceOf(targets) }],
+    [channelRole(CHANNEL), { version: versions.channel, ...referenceOf(channel) }],
   ]);
-  const snapshot = await signed(change(composeSnapshot(online, meta), changes.snapshot), keys.snapshot);
+  const snapshot = await signed(change(composeSnapshot(online, meta), changes.snapshot), now.snapshot);
   const listed = { version: online.version, ...referenceOf(snapshot) };
-  const timestamp = await signed(composeTimestamp(online, listed), keys.timestamp);
+  const said = changes.signedAt === undefined ? {} : { 'x-bootward-signed-at': changes.signedAt };
+  const timestamp = await signed({ ...composeTimestamp(online, listed), ...said }, now.timestamp);
   const files = new Map([
     ['1.root.json', root],
     ['timestamp.json', timestamp],
     [`${online.version}.snapshot.json`, snapshot],
-    ['1.targets.json', targets],
-    [`${online.version}.${channelRole(CHANNEL)}.json`, channel],
+    [`${versions.targets}.targets.json`, targets],
+    [`${versions.channel}.${channelRole(CHANNEL)}.json`, channel],
   ]);
   for (let version = 2; version <= 1 + (changes.laterRoots ?? 0); version += 1)
-    files.set(`${version}.root.json`, await signed(rootOf(keys, { ...offline, version }), keys.root));
+    files.set(`${version}.root.json`, await signed(rootOf(now, { ...offline, version }), keys.root));
   const grant = { key: keys.grant, keyId: grantSigner.keyId };
   return { keys, grant, root, files, ...content };
 }
