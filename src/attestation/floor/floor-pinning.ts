@@ -1,25 +1,23 @@
-import { bytesEqual } from '../../core/bytes.ts';
+import { bytesEqual, fromBase64 } from '../../core/bytes.ts';
 import { parseTpmsAttest } from '../../tpm/attest.ts';
 import { computeName } from '../../tpm/name.ts';
 import { parseTpmsNvPublic } from '../../tpm/nv-public.ts';
 import type { UntrustedFloor, UntrustedFloorCertificate } from './floor-certification.ts';
 import { type FloorIndexForm, floorIndexPublic } from './floor-index.ts';
-import { floorKeyNameOf, parseFloorKey } from './floor-key.ts';
+import { floorKeyNameOf } from './floor-key.ts';
 
 /**
  * The public area that a certified record must be of: built from what is listed, never taken from the node. Of several
  * keys the one is chosen that fits; where none does, the first, whose Name then differs.
  *
- * @param floorKeys base64, of the stage-0 builds that are listed
+ * @param floorKeys base64, of the stage-0 builds that are listed: read as keys when they were published
  * @returns undefined where no build keeps a floor: there is no record that could be told from somebody's own
  */
 export function pinFloorIndex(
   untrusted: UntrustedFloorCertificate,
   { floorKeys, form }: { floorKeys: readonly string[]; form: FloorIndexForm },
 ): UntrustedFloor | undefined {
-  const areas = [...new Set(floorKeys)].map((key) =>
-    floorIndexPublic(floorKeyNameOf(parseFloorKey(key)), form),
-  );
+  const areas = [...new Set(floorKeys)].map((key) => floorIndexPublic(floorKeyNameOf(fromBase64(key)), form));
   const claimedName = claimedIndexName(untrusted.attest);
   const fitting = areas.find((area) => claimedName && bytesEqual(nameOf(area), claimedName));
   const nvPublic = fitting ?? areas[0];

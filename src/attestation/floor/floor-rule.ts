@@ -54,8 +54,8 @@ function otherChannel({ channelHash }: FloorRecord, reference: FloorReference): 
 }
 
 function compareVersions(record: FloorRecord, { lowest, published }: FloorReference): Finding[] {
-  const wentBack = lowest && FLOOR_VERSIONS.some((role) => record[role] < lowest[role]);
-  const isAhead = published && FLOOR_VERSIONS.some((role) => record[role] > published[role]);
+  const wentBack = lowest && isBelow(record, lowest);
+  const isAhead = published && isBelow(published, record);
   const shown = describeVersions(record);
   return [
     ...(wentBack
@@ -75,6 +75,16 @@ function compareVersions(record: FloorRecord, { lowest, published }: FloorRefere
         ]
       : []),
   ];
+}
+
+/**
+ * In any one role. A newer root may name other keys for the snapshot, and then its versions begin anew: what a thief ran
+ * up binds nobody any more (TUF 1.0, section 5.3.11). Under one root it only grows.
+ */
+function isBelow(some: FloorVersions, others: FloorVersions): boolean {
+  return FLOOR_VERSIONS.some(
+    (role) => some[role] < others[role] && (role !== 'snapshot' || some.root === others.root),
+  );
 }
 
 function describeVersions(versions: FloorVersions): string {

@@ -69,6 +69,24 @@ describe('what a floor record is held against', () => {
     expect(codesOn({ root: highest, snapshot: highest })).toEqual(['floor-ahead']);
   });
 
+  it('R11 takes a snapshot version that starts anew under a newer root, and no other', () => {
+    const renewed = { root: 3, snapshot: 1 };
+    expect(codesOn(renewed, { published: { ...VERSIONS, ...renewed } })).toEqual([]);
+    expect(codesOn({ root: 3, targets: 2 }, { published: { ...VERSIONS, root: 3 } })).toEqual([
+      'floor-went-back',
+    ]);
+    expect(codesOn({ root: 3, channel: 4 }, { published: { ...VERSIONS, root: 3 } })).toEqual([
+      'floor-went-back',
+    ]);
+  });
+
+  it('R11 takes a record that a thief ran up, once a newer root is published', () => {
+    const ranUp = { snapshot: 9_000_000 };
+    expect(codesOn(ranUp)).toEqual(['floor-ahead']);
+    expect(codesOn(ranUp, { published: { ...VERSIONS, root: 3, snapshot: 1 } })).toEqual([]);
+    expect(codesOn({ ...ranUp, root: 4 }, { published: { ...VERSIONS, root: 3 } })).toEqual(['floor-ahead']);
+  });
+
   it('P13 holds a node whose record is of another channel, whatever its versions', () => {
     const channelHash = channelHashOf('lab');
     expect(codesOn({ channelHash })).toEqual(['floor-other-channel']);
