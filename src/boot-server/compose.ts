@@ -3,8 +3,10 @@ import { join } from 'node:path';
 import { builtInPolicy } from '../attestation/policy/policy.ts';
 import type { Stage0Reference } from '../attestation/policy/stage0-matching.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
+import { sweepTemporaryFiles } from '../core/durable-file.ts';
 import { systemRandom } from '../core/random.ts';
 import { loadOrCreateServerKey } from '../signing/keys/server-key.ts';
+import { createServedFloor, SERVED_FLOOR_FILE } from '../signing/repository/served-floor.ts';
 import { createArtifactStore } from '../storage/artifact-store.ts';
 import { openDatabase } from '../storage/database.ts';
 import { createSqlAttestationStore } from '../storage/sql-attestation-store.ts';
@@ -55,6 +57,7 @@ import { createPolicyTrial } from './services/policy-trial.ts';
 import { createReadinessService } from './services/readiness.ts';
 import { createReleaseChoice } from './services/release-choice.ts';
 import { createRepositoryService, type RepositoryService } from './services/repository.ts';
+import { refuseWhenSetBack } from './services/set-back.ts';
 import { createTrustAnchorService } from './services/trust-anchors.ts';
 import { loadTlsFolder, type TlsIdentity } from './tls/tls-folder.ts';
 import { loadPinnedRoots, loadTpmVendors } from './tpm-vendors.ts';
@@ -106,6 +109,7 @@ export async function startBootServer(on: {
 async function openState(config: Config, clock: Clock) {
   const { dataDir, publicHosts, trust } = config;
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  await sweepTemporaryFiles(dataDir);
   const tls = await loadTlsFolder({ folder: join(dataDir, 'tls'), publicHosts, clock });
   const grantKey = await loadOrCreateServerKey(join(dataDir, 'grant.key'));
   const artifacts = await createArtifactStore({ folder: join(dataDir, 'artifacts') });
@@ -117,7 +121,10 @@ async function openState(config: Config, clock: Clock) {
     store: createSqlTrustAnchorStore(database),
     clock,
   });
+  const eventStore = createSqlEventStore(database);
   const repository = await createRepositoryService({
+    floor: createServedFloor(join(dataDir, SERVED_FLOOR_FILE)),
+    events: eventStore,
     store: createSqlReleaseStore(database),
     artifacts,
     ...(trust.rootFile !== undefined && { pinnedRoot: await readFile(trust.rootFile) }),
@@ -133,7 +140,7 @@ async function openState(config: Config, clock: Clock) {
     tokenStore: createSqlTokenStore(database),
     policyStore: createSqlPolicyStore(database),
     runningNodes: createSqlRunningNodeStore(database),
-    eventStore: createSqlEventStore(database),
+    eventStore,
     repository,
     channels: createSqlChannelStore(database),
   };
@@ -247,6 +254,7 @@ function registerRoutes(
   { firmware, agents, operators }: ReturnType<typeof createDoors>,
   on: State & ReturnType<typeof createServices> & { config: Config; clock: Clock },
 ): void {
+  for (const app of [firmware.app, agents.app]) refuseWhenSetBack(app, on.repository);
   registerFirmwareRoutes(firmware.app, on);
 
   registerHealthRoutes(agents.app, on);

@@ -69,6 +69,7 @@ export const PROBLEMS = {
   'headers-too-large': { status: 431, title: 'The headers are too large' },
   internal: { status: 500, title: 'The server failed' },
   'artifact-damaged': { status: 500, title: 'The stored artifact is damaged' },
+  'database-older-than-served': { status: 503, title: 'The database of this server was set back' },
   'not-ready': { status: 503, title: 'The server is not ready' },
   'storage-full': { status: 507, title: 'The server has no room left' },
 } as const satisfies Readonly<Record<string, ProblemKind>>;

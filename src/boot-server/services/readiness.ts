@@ -32,6 +32,8 @@ export function createReadinessService(on: {
   }
 
   function repositoryFaults(): string[] {
+    const setBack = on.repository.setBack();
+    if (setBack !== undefined) return [setBack];
     const published = on.repository.current();
     if (published === undefined) return ['nothing has been published yet: run "boot-sign publish"'];
     const { verified, faults } = published;

@@ -1,3 +1,4 @@
+import type { EventStore } from '../../attestation/event-store.ts';
 import type { Stage0Reference } from '../../attestation/policy/stage0-matching.ts';
 import type { Clock } from '../../core/clock.ts';
 import { secondsOf } from '../../core/clock.ts';
@@ -5,12 +6,15 @@ import { messageOf } from '../../core/errors.ts';
 import type { Catalog, Release } from '../../releases/catalog.ts';
 import type { MetadataFile, ReleaseStore, Stage0ImageRecord } from '../../releases/release-store.ts';
 import { artifactsIn, parseListedManifest, type ReleaseListing } from '../../signing/manifest.ts';
+import type { ServedFloor } from '../../signing/repository/served-floor.ts';
 import { TufError } from '../../signing/tuf/errors.ts';
 import type { Stage0Listing } from '../../signing/tuf/listings.ts';
+import type { SeenRoles } from '../../signing/tuf/seen-metadata.ts';
 import { type VerifiedRepository, verifyRepository } from '../../signing/tuf/verify-repository.ts';
 import type { ArtifactStore } from '../../storage/artifact-store.ts';
 import { Problem } from '../problems.ts';
 import { readArtifact } from './read-artifact.ts';
+import { compareWithServed, type StoredRepository } from './set-back.ts';
 import { createStage0ImageRecord, requireFloorApprovals } from './stage0-image.ts';
 
 type Files = ReadonlyMap<string, Uint8Array>;
@@ -28,12 +32,17 @@ export interface PublishedRepository {
 }
 
 export interface RepositoryService {
-  /** Undefined until the first publication. */
+  /** Undefined until the first publication, and while the database is older than what was served. */
   current(): PublishedRepository | undefined;
+  /** A sentence while the database is older than what this server has served: it was set back. */
+  setBack(): string | undefined;
   /**
    * Verifies a whole repository by itself and puts it in force. Artifacts must be stored before. A crash
    * leaves the old publication or the new one in force, never a mixture. Calls are taken one after the
    * other, so that each is held against what the one before left (R6).
+   *
+   * What was published is served once it is on disk and the floor is raised to it: a crash between the two
+   * leaves a floor below the database, which the next start raises.
    *
    * @throws {Problem} `metadata-refused` saying what is wrong or missing; then nothing has changed
    */
@@ -45,13 +54,18 @@ export async function createRepositoryService(on: {
   artifacts: ArtifactStore;
   /** The root that trust starts from; without one the first publication's lowest root is it. */
   pinnedRoot?: Uint8Array;
+  floor: ServedFloor;
+  events: Pick<EventStore, 'appendEvent'>;
   clock: Clock;
 }): Promise<RepositoryService> {
-  let published = await restore(on);
+  const restored = await restore(on);
+  let published = restored?.published;
+  let setBack = await compareWithServed(restored?.stored, on.floor, (roles) => recordTaken(roles, on));
+  if (setBack !== undefined) await record(on, 'database-older-than-served', { reason: setBack });
   let latest: Promise<unknown> = Promise.resolve();
 
   async function publishNow(files: Files): Promise<PublishedRepository> {
-    const verified = verifyOrRefuse(files, published, on);
+    const verified = verifyOrRefuse({ files, published, seen: await on.floor.load() }, on);
     const catalog = await loadCatalog(verified, on.artifacts);
     const known = await on.store.loadStage0Images();
     const images = await computeStage0Images(verified, known, on.artifacts);
@@ -63,6 +77,7 @@ export async function createRepositoryService(on: {
       atSeconds: secondsOf(on.clock),
     });
     const stage0 = toReferences(verified, await on.store.loadStage0Images());
+    await on.floor.save(verified.roles);
     const added = served.map(({ name, bytes }) => [name, bytes] as const);
     published = {
       verified,
@@ -71,11 +86,14 @@ export async function createRepositoryService(on: {
       files: new Map([...(published?.files ?? []), ...added]),
       faults: [],
     };
+    setBack = undefined;
     return published;
   }
 
   return {
-    current: () => published,
+    current: () => (setBack === undefined ? published : undefined),
+
+    setBack: () => setBack,
 
     publish(files) {
       const turn = latest.then(() => publishNow(files));
@@ -93,17 +111,19 @@ async function restore(on: {
   store: ReleaseStore;
   artifacts: ArtifactStore;
   pinnedRoot?: Uint8Array;
-}): Promise<PublishedRepository | undefined> {
+}): Promise<{ published: PublishedRepository; stored: StoredRepository } | undefined> {
   const stored = await on.store.loadMetadata();
   if (stored === undefined) return undefined;
   const files = new Map(stored.files.map(({ name, bytes }) => [name, bytes]));
-  const verified = verifyRepository({
+  const verification = {
     trustedRoot: on.pinnedRoot ?? lowestRoot(files),
     files,
     nowMs: stored.publishedAtSeconds * 1000,
-  });
+  };
+  const verified = verifyRepository(verification);
   const stage0 = toReferences(verified, await on.store.loadStage0Images());
-  return { verified, stage0, files, ...(await loadIntactChannels(verified, on.artifacts)) };
+  const published = { verified, stage0, files, ...(await loadIntactChannels(verified, on.artifacts)) };
+  return { published, stored: { verification, roles: verified.roles } };
 }
 
 /**
@@ -126,17 +146,34 @@ async function loadIntactChannels(
   return { catalog: { releases }, faults };
 }
 
+/** An event of its own: who removes the floor's file to set the database back leaves this behind. */
+async function recordTaken(roles: SeenRoles, on: Recording): Promise<void> {
+  const versions = [...roles].map(([role, { version }]) => `${role} ${version}`);
+  await record(on, 'served-floor-taken', { versions: versions.join(', ') });
+}
+
+interface Recording {
+  readonly events: Pick<EventStore, 'appendEvent'>;
+  readonly clock: Clock;
+}
+
+function record({ events, clock }: Recording, kind: string, detail: Record<string, string>): Promise<void> {
+  return events.appendEvent({ atSeconds: secondsOf(clock), kind, subject: 'repository', detail });
+}
+
+/** @param given.seen what was ever served here: at least what is published */
 function verifyOrRefuse(
-  files: Files,
-  published: PublishedRepository | undefined,
+  given: { files: Files; published: PublishedRepository | undefined; seen: SeenRoles | undefined },
   on: { pinnedRoot?: Uint8Array; clock: Clock },
 ): VerifiedRepository {
+  const { files, published } = given;
+  const previous = given.seen ?? published?.verified.roles;
   try {
     return verifyRepository({
       trustedRoot: on.pinnedRoot ?? lowestRoot(published?.files ?? files),
       files,
       nowMs: on.clock.nowMs(),
-      ...(published && { previous: published.verified.roles }),
+      ...(previous && { previous }),
     });
   } catch (cause) {
     if (cause instanceof TufError) throw refusal(cause);

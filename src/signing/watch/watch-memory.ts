@@ -6,7 +6,7 @@ import { isJsonObject, type JsonValue, parseStrictJson } from '../../core/strict
 import { referenceOf } from '../artifact.ts';
 import { isErrno } from '../keys/key-file.ts';
 import { isSha256Hex, isVersion } from '../names.ts';
-import type { SeenMetadata } from '../tuf/verify-metadata.ts';
+import { encodeSeenRoles, parseSeenRoles, type SeenRoles } from '../tuf/seen-metadata.ts';
 
 export class WatchMemoryError extends CodedError<'watch-state-invalid' | 'watch-state-of-another-root'> {}
 
@@ -14,7 +14,7 @@ export class WatchMemoryError extends CodedError<'watch-state-invalid' | 'watch-
 export interface WatchMemory {
   /** Of the root that trust starts from. */
   readonly rootSha256: string;
-  readonly roles: ReadonlyMap<string, SeenMetadata>;
+  readonly roles: SeenRoles;
   /** When the newest timestamp was seen first; 0 before any was. */
   readonly timestampSeenSeconds: number;
 }
@@ -44,7 +44,7 @@ export async function loadMemory(path: string, trustedRoot: Uint8Array): Promise
 /** Durable when this returns; a crash leaves the old file or the new one. */
 export async function saveMemory(path: string, memory: WatchMemory): Promise<void> {
   const { rootSha256, roles, timestampSeenSeconds } = memory;
-  const document = { format: FORMAT, rootSha256, timestampSeenSeconds, roles: Object.fromEntries(roles) };
+  const document = { format: FORMAT, rootSha256, timestampSeenSeconds, roles: encodeSeenRoles(roles) };
   const contents = asciiBytes(`${JSON.stringify(document, null, 1)}\n`);
   await writeFileDurably({ path, contents, replace: true });
 }
@@ -65,17 +65,6 @@ function read(document: JsonValue): WatchMemory {
   if (!isJsonObject(document) || document.format !== FORMAT) throw new Error(`"format" is not ${FORMAT}`);
   const { rootSha256, roles, timestampSeenSeconds } = document;
   if (!isSha256Hex(rootSha256)) throw new Error('"rootSha256" is not a SHA-256');
-  if (!isJsonObject(roles)) throw new Error('"roles" is not an object');
   if (!isVersion(timestampSeenSeconds)) throw new Error('"timestampSeenSeconds" is not a time');
-  const seen = Object.entries(roles).map(([role, value]) => [role, readSeen(value)] as const);
-  return { rootSha256, roles: new Map(seen), timestampSeenSeconds };
-}
-
-function readSeen(value: JsonValue): SeenMetadata {
-  if (!isJsonObject(value)) throw new Error('a role is not an object');
-  const { version, sha256, signedAtSeconds } = value;
-  if (!isVersion(version) || !isSha256Hex(sha256)) throw new Error('a role has no version or no SHA-256');
-  if (signedAtSeconds === undefined) return { version, sha256 };
-  if (!isVersion(signedAtSeconds)) throw new Error('"signedAtSeconds" is not a time');
-  return { version, sha256, signedAtSeconds };
+  return { rootSha256, roles: parseSeenRoles(roles), timestampSeenSeconds };
 }
