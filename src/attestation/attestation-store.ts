@@ -178,6 +178,11 @@ export interface AttestationStore {
   /** Changes one thing that operators decide about a node; `unchanged` when the node has ended. */
   markNode(mark: NodeMark): Promise<'changed' | 'unchanged'>;
   /**
+   * Gives a node another channel. Its floor is forgotten, for that is kept for one channel, and its grants are closed.
+   * `unchanged` when the node has ended or has that channel already.
+   */
+  moveNode(move: NodeMove): Promise<'changed' | 'unchanged'>;
+  /**
    * What is listed for another channel already is moved when `replace` says so, and left where it is when not.
    */
   importListedEks(
@@ -212,6 +217,13 @@ export interface NodeMark {
   mark: 'rotate-ak' | 'allow-new-ak' | 'assert-rom' | 'withdraw-rom' | 'reset-floor';
   atSeconds: number;
   reason?: string;
+}
+
+export interface NodeMove {
+  nodeId: string;
+  channel: string;
+  atSeconds: number;
+  reason: string;
 }
 
 export interface ListedEk {

@@ -39,7 +39,7 @@ const MARKS: Readonly<Record<NodeMark['mark'], Mark>> = {
 
 export function createSqlNodeMarks(
   database: Database,
-): Pick<AttestationStore, 'markNode' | 'forgetCounters'> {
+): Pick<AttestationStore, 'markNode' | 'moveNode' | 'forgetCounters'> {
   return {
     async markNode({ nodeId, mark, atSeconds, reason = '' }) {
       const { set, event, closesGrants } = MARKS[mark];
@@ -54,6 +54,28 @@ export function createSqlNodeMarks(
         if (changed === undefined) return 'unchanged';
         if (closesGrants) await closeGrantsOfNode(tx, { nodeId, atSeconds });
         await insertAuditEvent(tx, { atSeconds, kind: event, subject: nodeId, detail: { reason } });
+        return 'changed';
+      });
+    },
+
+    async moveNode({ nodeId, channel, atSeconds, reason }) {
+      return database.transaction().execute(async (tx) => {
+        const before = await tx
+          .selectFrom('nodes')
+          .select('channel')
+          .where('id', '=', nodeId)
+          .where('status', 'in', ['pending', 'enrolled'])
+          .where('channel', '!=', channel)
+          .executeTakeFirst();
+        if (before === undefined) return 'unchanged';
+        await tx
+          .updateTable('nodes')
+          .set({ channel, floor_record: null, floor_expected: 0 })
+          .where('id', '=', nodeId)
+          .execute();
+        await closeGrantsOfNode(tx, { nodeId, atSeconds });
+        const detail = { from: before.channel, to: channel, reason };
+        await insertAuditEvent(tx, { atSeconds, kind: 'node-moved', subject: nodeId, detail });
         return 'changed';
       });
     },

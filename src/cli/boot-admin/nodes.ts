@@ -27,6 +27,7 @@ const DECISIONS = [
   ['assert-rom', 'say that its ROM verifies stage-0, which no evidence tells'],
   ['withdraw-rom', 'take that back; its grants are closed'],
   ['forget-baseline', 'take its next boot as its first, by the rule of its policy'],
+  ['move', 'give it another channel; the floor record of its TPM is kept for one, and forgotten here'],
   ['reset-floor', 'let its next evidence come without the floor record of its TPM, or with a lower one'],
 ] as const;
 
@@ -67,9 +68,11 @@ export function register(nodes: Command): void {
       .description(description)
       .action((id: string, _options, command: Command) => decide(command.optsWithGlobals(), { id, verb }));
     const reason = ['--reason <text>', 'kept in the audit log'] as const;
-    if (verb === 'reset-floor') decision.requiredOption(...reason);
+    if (verb === 'reset-floor' || verb === 'move') decision.requiredOption(...reason);
     else decision.option(...reason);
-    if (verb === 'approve') decision.option('--channel <name>', 'the channel it gets releases from');
+    const channel = ['--channel <name>', 'the channel it gets releases from'] as const;
+    if (verb === 'approve') decision.option(...channel);
+    if (verb === 'move') decision.requiredOption(...channel);
   }
 }
 

@@ -131,6 +131,10 @@ const JSON_CALLS: Record<string, { path: () => string; body: () => Promise<objec
     path: () => `/admin/v1/nodes/${node.id}/forget-baseline`,
     body: async () => ({ reason: '' }),
   },
+  'operators POST /admin/v1/nodes/:id/move': {
+    path: () => `/admin/v1/nodes/${node.id}/move`,
+    body: async () => ({ channel: 'pi-stable', reason: 'a test' }),
+  },
   'operators POST /admin/v1/nodes/:id/reset-floor': {
     path: () => `/admin/v1/nodes/${node.id}/reset-floor`,
     body: async () => ({ reason: 'a test' }),
@@ -255,6 +259,7 @@ const NAMED_CALLS: Record<string, string> = {
   'operators POST /admin/v1/nodes/:id/assert-rom': `n-${'0'.repeat(20)}`,
   'operators POST /admin/v1/nodes/:id/withdraw-rom': `n-${'0'.repeat(20)}`,
   'operators POST /admin/v1/nodes/:id/forget-baseline': `n-${'0'.repeat(20)}`,
+  'operators POST /admin/v1/nodes/:id/move': `n-${'0'.repeat(20)}`,
   'operators POST /admin/v1/nodes/:id/reset-floor': `n-${'0'.repeat(20)}`,
   'operators GET /admin/v1/channels/:channel': 'demo',
   'operators GET /admin/v1/channels/:channel/rollout': 'demo',

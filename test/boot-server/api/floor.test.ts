@@ -220,6 +220,25 @@ describe('a node that keeps a floor', () => {
     expect(reasonsOf(answer)).toEqual(['floor-other-channel']);
   });
 
+  test('P13 is moved to another channel, and is held until its old record is gone', async () => {
+    await boot(recordNow());
+    const move = (body: object) =>
+      world.operators(`/admin/v1/nodes/${node.id}/move`, { method: 'POST', body });
+    await world.desk.addRelease(1, { channel: OTHER_CHANNEL });
+    await world.publishDesk();
+    expect((await move({ channel: OTHER_CHANNEL })).status).toBe(400);
+    expect((await move({ channel: CHANNEL, reason: 'none' })).json.code).toBe('node-state-conflict');
+    const moved = await move({ channel: OTHER_CHANNEL, reason: 'to the Pis' });
+    expect([moved.json.channel, moved.json.floor]).toEqual([OTHER_CHANNEL, null]);
+    expect(await eventsOf('node-moved')).toMatchObject([
+      { subject: node.id, detail: { from: CHANNEL, to: OTHER_CHANNEL, reason: 'to the Pis' } },
+    ]);
+    await node.powerCycle();
+    expect(reasonsOf(await boot(recordNow()))).toEqual(['floor-other-channel']);
+    const answer = await boot();
+    expect([answer.json.verdict, answer.json.release.channel]).toEqual(['accept', OTHER_CHANNEL]);
+  });
+
   test('R3 loses nothing when its row is set back: its own record counts', async () => {
     const earlier = recordNow();
     await boot(earlier);

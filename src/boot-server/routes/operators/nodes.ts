@@ -14,6 +14,10 @@ const ApproveBody = Type.Object({ reason: Reason, channel: Type.Optional(Channel
 const ReasonBody = Type.Object({ reason: Reason }, closed);
 /** Whoever lowers a floor says why. */
 const ResetFloorBody = Type.Object({ reason: Type.String({ minLength: 1, maxLength: 500 }) }, closed);
+const MoveBody = Type.Object(
+  { channel: ChannelName, reason: Type.String({ minLength: 1, maxLength: 500 }) },
+  closed,
+);
 const RECENT_VERDICTS = 20;
 
 export function registerNodeRoutes(
@@ -97,6 +101,17 @@ export function registerNodeRoutes(
         return describeNode(await findNode(node.id));
       },
     );
+
+  app.post('/admin/v1/nodes/:id/move', { schema: { params: Params, body: MoveBody } }, async (request) => {
+    const node = await findNode(request.params.id);
+    const move = { nodeId: node.id, atSeconds: secondsOf(on.clock), ...request.body };
+    if ((await on.store.moveNode(move)) === 'unchanged')
+      throw new Problem(
+        'node-state-conflict',
+        `node ${node.id} is ${node.status}, in channel ${node.channel}`,
+      );
+    return describeNode(await findNode(node.id));
+  });
 
   app.post(
     '/admin/v1/nodes/:id/lift-hold',
