@@ -1,9 +1,10 @@
 import { constants } from 'node:fs';
 import { mkdir, open, stat } from 'node:fs/promises';
-import { createServer, type Server } from 'node:net';
+import type { Server } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { syncFolder, writeFileDurably } from '../core/durable-file.ts';
+import { takeInodeLock } from '../core/inode-lock.ts';
 import type { JsonObject } from '../core/strict-json.ts';
 import { EMPTY_ANCHOR, encodeSlot } from './audit/anchor.ts';
 import { EMPTY_HEAD, encodeRecord } from './audit/audit-log.ts';
@@ -91,13 +92,13 @@ async function openExisting(path: string, flags: number) {
 const BUSY_TRIES = 50;
 
 /**
- * One service at a time on a state: an abstract Unix socket (unix(7)) named after the folder's inode. The key
- * process inherits it, so that it is taken until both processes are gone, however they end.
+ * One service at a time on a state. The key process inherits the lock, so that it is taken until both
+ * processes are gone, however they end.
  *
  * @throws {SignerStateError} `state-busy`
  */
 export async function lockState(layout: StateLayout): Promise<{ server: Server; descriptor: number }> {
-  const { dev, ino } = await stat(layout.folder).catch((cause: unknown) => {
+  const inode = await stat(layout.folder).catch((cause: unknown) => {
     throw new SignerStateError(
       'state-missing',
       `${layout.folder} is not there: "boot-signer init" makes it`,
@@ -105,21 +106,11 @@ export async function lockState(layout: StateLayout): Promise<{ server: Server; 
     );
   });
   for (let tries = 0; tries < BUSY_TRIES; tries += 1) {
-    const server = await listen(`\0bootward-signer-${dev}-${ino}`);
+    const server = await takeInodeLock('signer', inode);
     if (server !== undefined) return { server, descriptor: descriptorOf(server) };
     await delay(100);
   }
   throw new SignerStateError('state-busy', `another boot-signer is at work in ${layout.folder}`);
-}
-
-function listen(name: string): Promise<Server | undefined> {
-  const server = createServer((connection) => connection.destroy());
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) =>
-      error.code === 'EADDRINUSE' ? resolve(undefined) : reject(error),
-    );
-    server.listen(name, () => resolve(server));
-  });
 }
 
 /** Node passes sockets on to its own workers only; a child of another kind needs the number. */
