@@ -1,24 +1,13 @@
-import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { request as httpsRequest } from 'node:https';
 import { type ApprovalSubject, approvalDigest, withdrawalDigest } from '../../boot-signer/approvals.ts';
 import { sha256, toHex } from '../../core/bytes.ts';
 import { CodedError, messageOf } from '../../core/errors.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../../core/strict-json.ts';
 import type { RoleSignature, RoleSigner } from '../../signing/role-signer.ts';
 import type { Signer } from '../../signing/signer.ts';
+import { exchange, type HttpAddress, type HttpAnswer, type HttpCall } from '../http-exchange.ts';
 
 /** Where a signing service answers: its Unix socket, or TCP with certificates on both sides. */
-export type SigningServiceAddress =
-  | { readonly socketPath: string }
-  | {
-      readonly host: string;
-      readonly port: number;
-      readonly tls: {
-        readonly ca: string | Buffer;
-        readonly cert: string | Buffer;
-        readonly key: string | Buffer;
-      };
-    };
+export type SigningServiceAddress = HttpAddress;
 
 export class SigningServiceError extends CodedError<
   'signing-service-unreachable' | 'signing-service-refused' | 'signing-service-answer-invalid'
@@ -49,7 +38,6 @@ export interface ShownRequest extends ApprovalSubject {
 
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
 const MAX_AUDIT_BYTES = 4 * 1024 * 1024 * 1024;
-const TIMEOUT_MS = 120_000;
 
 /** Signs with the keys that the service holds. @throws {ApprovalPending | SigningServiceError} from `sign` */
 export function createSigningServiceSigner(address: SigningServiceAddress): RoleSigner {
@@ -142,10 +130,10 @@ export async function withdrawRequest(
 
 /** The audit log as it is: `verifyAuditLog` judges it. */
 export async function fetchAuditLog(address: SigningServiceAddress): Promise<Uint8Array> {
-  const { status, body } = await exchange(address, {
+  const { status, body } = await reach(address, {
     method: 'GET',
     path: '/v1/audit',
-    maxBytes: MAX_AUDIT_BYTES,
+    maxAnswerBytes: MAX_AUDIT_BYTES,
   });
   if (status !== 200)
     throw new SigningServiceError('signing-service-refused', `the service answered with status ${status}`);
@@ -172,11 +160,11 @@ async function call(
   path: string,
   body?: JsonObject,
 ): Promise<Answer> {
-  const { status, body: bytes } = await exchange(address, {
+  const { status, body: bytes } = await reach(address, {
     method,
     path,
-    maxBytes: MAX_ANSWER_BYTES,
-    ...(body !== undefined && { body: JSON.stringify(body) }),
+    maxAnswerBytes: MAX_ANSWER_BYTES,
+    ...(body !== undefined && jsonBody(body)),
   });
   try {
     const document = parseStrictJson(bytes, { maxBytes: MAX_ANSWER_BYTES });
@@ -195,53 +183,23 @@ function requireSuccess({ status, document }: Answer): JsonObject {
   );
 }
 
-async function exchange(
-  address: SigningServiceAddress,
-  call: { method: string; path: string; body?: string; maxBytes: number },
-): Promise<{ status: number; body: Uint8Array }> {
-  const { method, path, body, maxBytes } = call;
-  const headers =
-    body === undefined
-      ? {}
-      : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
-  const options = { method, path, headers, timeout: TIMEOUT_MS };
-  const outgoing =
-    'socketPath' in address
-      ? httpRequest({ ...options, socketPath: address.socketPath })
-      : httpsRequest({
-          ...options,
-          host: address.host,
-          port: address.port,
-          minVersion: 'TLSv1.3',
-          ...address.tls,
-        });
-  outgoing.once('timeout', () => outgoing.destroy(new Error('no answer in time')));
-  try {
-    const response = await new Promise<IncomingMessage>((resolve, reject) => {
-      outgoing.once('response', resolve).once('error', reject);
-      outgoing.end(body);
-    });
-    return { status: response.statusCode ?? 0, body: await readBody(response, maxBytes) };
-  } catch (cause) {
-    throw new SigningServiceError(
-      'signing-service-unreachable',
-      `the signing service does not answer: ${messageOf(cause)}`,
-      {
-        cause,
-      },
-    );
-  }
+function jsonBody(value: JsonObject): Pick<HttpCall, 'headers' | 'body'> {
+  const body = JSON.stringify(value);
+  const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
+  return { headers, body };
 }
 
-async function readBody(response: IncomingMessage, maxBytes: number): Promise<Uint8Array> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of response) {
-    length += chunk.length;
-    if (length > maxBytes) throw new Error(`the answer is longer than ${maxBytes} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
+function reach(address: SigningServiceAddress, call: HttpCall): Promise<HttpAnswer> {
+  return exchange(
+    address,
+    call,
+    (cause) =>
+      new SigningServiceError(
+        'signing-service-unreachable',
+        `the signing service does not answer: ${messageOf(cause)}`,
+        { cause },
+      ),
+  );
 }
 
 function readSignature(value: unknown): RoleSignature {
