@@ -5,6 +5,7 @@ import { expiryAt, loadSettings } from '../../signing/repository/settings.ts';
 import type { RoleSigner } from '../../signing/role-signer.ts';
 import { parseDraft } from '../../signing/tuf/draft.ts';
 import { finishProposal, type RepositoryChange } from '../../signing/tuf/finish-proposal.ts';
+import type { LastSigned } from '../../signing/tuf/last-signed.ts';
 import { parseTimestamp, type TimestampMetadata } from '../../signing/tuf/meta-files.ts';
 import type { TrustedMetadata } from '../../signing/tuf/verify-metadata.ts';
 
@@ -12,8 +13,7 @@ export interface Refresh {
   readonly repository: string;
   readonly whenLeftMs: number;
   readonly signer: RoleSigner;
-  /** The version that was signed last for a role, whether or not it was ever written. */
-  lastSigned(role: string): Promise<number>;
+  lastSigned(): Promise<LastSigned>;
   readonly nowMs: number;
 }
 

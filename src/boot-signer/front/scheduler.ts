@@ -3,6 +3,7 @@ import { secondsOf, systemClock } from '../../core/clock.ts';
 import { messageOf } from '../../core/errors.ts';
 import { isJsonObject, type JsonObject } from '../../core/strict-json.ts';
 import type { RoleSigner } from '../../signing/role-signer.ts';
+import { type LastSigned, parseLastSigned } from '../../signing/tuf/last-signed.ts';
 import type { Config } from '../config.ts';
 import type { KeyLink } from './key-link.ts';
 import { refreshRepository } from './refresh.ts';
@@ -59,7 +60,7 @@ async function lookOnce(
       repository,
       whenLeftMs: whenLeftHours * HOUR_MS,
       signer: createLinkSigner(link),
-      lastSigned: (role) => lastSigned(link, role),
+      lastSigned: () => lastSigned(link),
       nowMs,
     });
     if (written !== undefined) logger.info(written, 'snapshot and timestamp signed anew');
@@ -95,8 +96,7 @@ function createLinkSigner(link: KeyLink): RoleSigner {
   };
 }
 
-async function lastSigned(link: KeyLink, role: string): Promise<number> {
-  const { lastSigned: roles } = (await link.call({ call: 'keys' })) as JsonObject;
-  const last = isJsonObject(roles) ? roles[role] : undefined;
-  return isJsonObject(last) ? Number(last.version) : 0;
+async function lastSigned(link: KeyLink): Promise<LastSigned> {
+  const keys = (await link.call({ call: 'keys' })) as JsonObject;
+  return parseLastSigned(keys.lastSigned);
 }

@@ -1,10 +1,10 @@
-import { isJsonObject } from '../../core/strict-json.ts';
 import type { RsaPkcs1Signer } from '../../signing/keys/rsa-pkcs1-signer.ts';
 import { createFolderSigner } from '../../signing/repository/key-folder.ts';
 import { layoutOf, secureBootFiles } from '../../signing/repository/layout.ts';
 import { withRepositoryLock } from '../../signing/repository/repository-lock.ts';
 import { createKeyRoleSigner, type RoleSignature, type RoleSigner } from '../../signing/role-signer.ts';
 import type { Signer } from '../../signing/signer.ts';
+import { type LastSigned, parseLastSigned } from '../../signing/tuf/last-signed.ts';
 import { type FloorKey, findFloorKey } from './floor-key.ts';
 import { type KeyAccessOptions, withKeyOpener } from './key-access.ts';
 import { addressOf, type ServiceOptions } from './service-options.ts';
@@ -23,8 +23,8 @@ export interface KeysAtHand {
   readonly signer: RoleSigner;
   /** Sentences: what a signing service will sign when people have approved it. */
   readonly waiting: readonly string[];
-  /** What a signing service has signed last for a role; 0 without one. */
-  lastSigned(role: string): Promise<number>;
+  /** What a signing service has signed last; nothing without one. */
+  lastSigned(): Promise<LastSigned>;
   /** The Secure Boot db key. */
   openDbKey(): Promise<RsaPkcs1Signer>;
   /** Undefined when there is none: then a stage-0 keeps no floor. */
@@ -53,12 +53,11 @@ export function changeRepository<Options extends SignerOptions, T>(
         ...(options.signWith ?? []).map((key) => createLateSigner(() => open(key))),
         ...(await serviceSigners(options, waiting)),
       ];
-      const lastSigned = (role: string) => lastSignedBy(options, role);
       const openDbKey = () => openRsa(options.dbKey ?? secureBootFiles(layout, 'db').key);
       const keys: KeysAtHand = {
         signer: combineSigners(signers),
         waiting,
-        lastSigned,
+        lastSigned: () => lastSignedBy(options),
         openDbKey,
         findFloorKey: () => findFloorKey(layout, { named: options.floorKey, open }),
       };
@@ -96,11 +95,10 @@ async function serviceSigners(options: SignerOptions, waiting: string[]): Promis
   ];
 }
 
-async function lastSignedBy(options: SignerOptions, role: string): Promise<number> {
-  if (options.service === undefined) return 0;
+async function lastSignedBy(options: SignerOptions): Promise<LastSigned> {
+  if (options.service === undefined) return new Map();
   const { lastSigned } = await getServiceKeys(await addressOf(options));
-  const last = isJsonObject(lastSigned) ? lastSigned[role] : undefined;
-  return isJsonObject(last) && typeof last.version === 'number' ? last.version : 0;
+  return parseLastSigned(lastSigned);
 }
 
 /** Asks each in turn for what is still open, so that no key signs twice. */

@@ -25,6 +25,8 @@ export type TufErrorCode =
   | 'tuf-proposal-invalid'
   /** The repository has moved on since it was proposed. */
   | 'tuf-proposal-outdated'
+  /** A signing service claims version numbers far beyond what is in force. */
+  | 'tuf-version-ahead'
   /** A signer answered with something that is not its key's signature. */
   | 'tuf-signature-invalid'
   /** A key in a role where it may not be, or keys that those who must verify cannot. */

@@ -4,6 +4,7 @@ import { type Authorities, type MissingSignatures, missingSignatures } from './a
 import { composeSnapshot, composeTimestamp } from './compose.ts';
 import { createDraft, type Draft, encodeDraft, type MetadataFile } from './draft.ts';
 import { TufError } from './errors.ts';
+import { type LastSigned, nextVersion } from './last-signed.ts';
 import type { MetaFile } from './meta-files.ts';
 import { authoritiesOf, missingIn, type Proposal, signDraft } from './proposal.ts';
 import { type TrustedMetadata, versionedFile } from './verify-metadata.ts';
@@ -19,7 +20,7 @@ export type RepositoryChange = readonly MetadataFile[];
  * Puts a proposal that everyone has signed into force: its files, and a snapshot and timestamp that name
  * them. Without a proposal these two are signed once more: the daily proof that the repository is alive.
  *
- * @throws {TufError} `tuf-proposal-outdated`, `tuf-threshold-not-met`
+ * @throws {TufError} `tuf-proposal-outdated`, `tuf-threshold-not-met`, `tuf-version-ahead`
  */
 export async function finishProposal(input: {
   current: TrustedMetadata | undefined;
@@ -28,29 +29,27 @@ export async function finishProposal(input: {
   onlineExpiresMs: number;
   /** Goes into the timestamp; a clock that was set back never takes it back. */
   nowMs: number;
-  /**
-   * The version that a signing service has signed last for a role, whether or not it came into force: it
-   * signs no other content under that number.
-   */
-  lastSigned?: (role: string) => Promise<number>;
+  /** Asked once. */
+  lastSigned?: () => Promise<LastSigned>;
 }): Promise<RepositoryChange> {
-  const { current, signer, onlineExpiresMs: expiresMs, lastSigned = async () => 0 } = input;
+  const { current, signer, onlineExpiresMs: expiresMs, lastSigned = async () => new Map() } = input;
   const proposal = input.proposal ?? { name: 'refresh', drafts: [], base: new Map() };
   const known = authoritiesOf(proposal, current);
   requireNext(proposal, current);
   requireSigned(missingIn(proposal, known));
   const online = { known, signer };
-  const next = async (role: 'snapshot' | 'timestamp') => ({
-    version: Math.max(current?.[role].version ?? 0, await lastSigned(role)) + 1,
+  const last = await lastSigned();
+  const next = (role: 'snapshot' | 'timestamp') => ({
+    version: nextVersion(role, current?.[role].version ?? 0, last),
     expiresMs,
   });
   const snapshot = await signOnline(
-    createDraft('snapshot', composeSnapshot(await next('snapshot'), metaOf(proposal, current))),
+    createDraft('snapshot', composeSnapshot(next('snapshot'), metaOf(proposal, current))),
     online,
   );
   const listed = { version: snapshot.version, ...referenceOf(encodeDraft(snapshot)) };
   const timestamp = await signOnline(
-    createDraft('timestamp', composeTimestamp(await next('timestamp'), listed, signedAt(input))),
+    createDraft('timestamp', composeTimestamp(next('timestamp'), listed, signedAt(input))),
     online,
   );
   return [...proposal.drafts, snapshot, timestamp].map(toFile);
