@@ -142,7 +142,17 @@ export function isVerifiedByAgents({ scheme }: TufKey): boolean {
 /** One encoding for each scheme, of which any other is no signature. @param signature hex */
 export function verifySignature(key: TufKey, message: Uint8Array, signature: string): boolean {
   if (!SIGNATURE_HEX.test(signature)) return false;
-  return ALGORITHMS[key.scheme].verify(message, publicKeyOf(key), fromHex(signature));
+  return verifyWithKey(publicKeyOf(key), key.scheme, message, fromHex(signature));
+}
+
+/** What {@link signWithKey} makes, and nothing else. */
+export function verifyWithKey(
+  publicKey: KeyObject,
+  scheme: Scheme,
+  message: Uint8Array,
+  signature: Uint8Array,
+): boolean {
+  return ALGORITHMS[scheme].verify(message, publicKey, signature);
 }
 
 export function createPrivateKeyFor(scheme: Scheme): KeyObject {

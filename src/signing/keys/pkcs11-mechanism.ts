@@ -1,6 +1,6 @@
-import { constants, type KeyObject, verify } from 'node:crypto';
+import { type KeyObject, verify } from 'node:crypto';
 import { concatBytes, fromHex, sha256 } from '../../core/bytes.ts';
-import type { Scheme } from '../public-key.ts';
+import { type Scheme, verifyWithKey } from '../public-key.ts';
 
 /** What is asked of tokens: three of the schemes of TUF metadata, and what Secure Boot and the Pi want. */
 export type HsmAlgorithm = Exclude<Scheme, 'ml-dsa-65'> | 'rsa-pkcs1-sha256';
@@ -32,27 +32,21 @@ export const MECHANISMS: Readonly<Record<HsmAlgorithm, MechanismRow>> = {
     mechanism: { type: 0x1057 },
     input: same,
     encode: same,
-    verify: (message, key, signature) => verify(null, message, key, signature),
+    verify: verifierOf('ed25519'),
   },
   /** CKM_ECDSA answers r and s, 32 bytes each. */
   'ecdsa-sha2-nistp256': {
     mechanism: { type: 0x1041 },
     input: (message) => sha256(message),
     encode: ecdsaSigValue,
-    verify: (message, key, signature) => verify('sha256', message, key, signature),
+    verify: verifierOf('ecdsa-sha2-nistp256'),
   },
   /** CKM_SHA256_RSA_PKCS_PSS with CKM_SHA256 and CKG_MGF1_SHA256. */
   'rsassa-pss-sha256': {
     mechanism: { type: 0x43, pss: { hash: 0x250, mgf: 0x2, saltBytes: SALT_BYTES } },
     input: same,
     encode: same,
-    verify: (message, key, signature) =>
-      verify(
-        'sha256',
-        message,
-        { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: SALT_BYTES },
-        signature,
-      ),
+    verify: verifierOf('rsassa-pss-sha256'),
   },
   /** CKM_RSA_PKCS: images are large, and every token has it. */
   'rsa-pkcs1-sha256': {
@@ -62,6 +56,10 @@ export const MECHANISMS: Readonly<Record<HsmAlgorithm, MechanismRow>> = {
     verify: (message, key, signature) => verify('sha256', message, key, signature),
   },
 };
+
+function verifierOf(scheme: Scheme): MechanismRow['verify'] {
+  return (message, publicKey, signature) => verifyWithKey(publicKey, scheme, message, signature);
+}
 
 /** Ecdsa-Sig-Value (RFC 3279 section 2.2.3). Of another length it stays as it is, and will not verify. */
 export function ecdsaSigValue(pair: Uint8Array): Uint8Array {
