@@ -80,6 +80,27 @@ describe('boot-admin', () => {
     expect(stdout).toContain('VERDICT  TIME (UTC)');
   });
 
+  test.each<[string, object | null, string]>([
+    ['none', null, '-'],
+    ['one that is expected', { shown: false }, 'expected, none shown yet'],
+    [
+      'one that was shown',
+      { shown: true, root: 1, targets: 2, snapshot: 30, channel: 4, signedAt: 1_800_000_000 },
+      'root 1, targets 2, snapshot 30, channel 4, signed 2027-01-15 08:00:00',
+    ],
+    [
+      'one without a signed time',
+      { shown: true, root: 1, targets: 2, snapshot: 30, channel: 4, signedAt: 0 },
+      'root 1, targets 2, snapshot 30, channel 4, signed -',
+    ],
+  ])('shows the floor of a node: %s', async (_what, floor, words) => {
+    answers['GET /admin/v1/nodes/n-floor'] = (response) =>
+      response.end(JSON.stringify({ ...NODE, floor, verdicts: [] }));
+    expect((await run(['nodes', 'show', 'n-floor'])).stdout).toMatch(
+      new RegExp(`^FLOOR +${words.replaceAll('-', '\\-')}$`, 'm'),
+    );
+  });
+
   test('prints the grant key as a document without being asked', async () => {
     expect(JSON.parse((await run(['grant-key'])).stdout)).toEqual({ ab: { keytype: 'ed25519' } });
   });
@@ -90,6 +111,8 @@ describe('boot-admin', () => {
     ['a noun that there is not', ['ships'], 'unknown command'],
     ['an option that there is not', ['nodes', 'list', '--all'], 'unknown option'],
     ['an argument too few', ['nodes', 'show'], 'missing required argument'],
+    ['a floor that is reset for no reason', ['nodes', 'reset-floor', 'n-1'], '--reason'],
+    ['a move to nowhere', ['nodes', 'move', 'n-1', '--reason', 'x'], '--channel'],
     ['no command', ['nodes'], 'Usage: boot-admin nodes'],
   ])('exits 64 for %s', async (_what, args, words) => {
     expect(await run(args)).toMatchObject({ status: 64, stderr: expect.stringContaining(words) });

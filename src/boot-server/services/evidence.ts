@@ -16,7 +16,7 @@ import type { Appraiser } from './appraiser.ts';
 import { challengeDigest } from './challenges.ts';
 import type { ClientKey } from './client-key.ts';
 import type { GrantService } from './grants.ts';
-import { floorAfter, floorApprovalFor, isServerSetBack } from './node-floor.ts';
+import { floorAfter, floorApprovalFor, isOfThisSide } from './node-floor.ts';
 import { findEnrolled } from './node-standing.ts';
 import type { PolicyService } from './policies.ts';
 import type { ReleaseChoice } from './release-choice.ts';
@@ -198,7 +198,7 @@ function betraysItself(of: { challenge: ChallengeRecord; appraisal: Appraisal; n
     authentic &&
     verdict !== 'accept' &&
     !isFromBefore(of) &&
-    !isServerSetBack(of.appraisal)
+    !isOfThisSide(of.appraisal)
   );
 }
 

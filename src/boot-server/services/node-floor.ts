@@ -3,6 +3,7 @@ import type { KnownFloor } from '../../attestation/attestation-store.ts';
 import type { FloorVersions } from '../../attestation/floor/floor-record.ts';
 import { floorApprovalOf } from '../../attestation/policy/stage0-matching.ts';
 import type { Purpose } from '../../attestation/quote/purpose.ts';
+import type { ReasonCode } from '../../attestation/reasons.ts';
 import { channelRole } from '../../signing/names.ts';
 import type { VerifiedRepository } from '../../signing/tuf/verify-repository.ts';
 
@@ -32,7 +33,9 @@ export function floorApprovalFor({ stage0 }: Accepted): string | undefined {
   return stage0 && floorApprovalOf(stage0);
 }
 
-/** The node did nothing wrong: it has seen more than is published here. */
-export function isServerSetBack({ reasons }: Pick<Appraisal, 'reasons'>): boolean {
-  return reasons.length > 0 && reasons.every(({ code }) => code === 'floor-ahead');
+const OF_THIS_SIDE: readonly ReasonCode[] = ['floor-ahead', 'floor-other-channel'];
+
+/** The node did nothing wrong: this server was set back, or the node moved to another channel since it booted. */
+export function isOfThisSide({ reasons }: Pick<Appraisal, 'reasons'>): boolean {
+  return reasons.length > 0 && reasons.every(({ code }) => OF_THIS_SIDE.includes(code));
 }

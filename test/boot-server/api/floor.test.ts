@@ -233,6 +233,8 @@ describe('a node that keeps a floor', () => {
     expect(await eventsOf('node-moved')).toMatchObject([
       { subject: node.id, detail: { from: CHANNEL, to: OTHER_CHANNEL, reason: 'to the Pis' } },
     ]);
+    expect(reasonsOf(await health(recordNow()))).toEqual(['floor-other-channel']);
+    expect((await nodeShown()).suspect).toBeNull();
     await node.powerCycle();
     expect(reasonsOf(await boot(recordNow()))).toEqual(['floor-other-channel']);
     const answer = await boot();

@@ -8,10 +8,18 @@ import {
 } from '../../../src/attestation/evidence/evidence-file.ts';
 import { parseEvidenceJson } from '../../../src/attestation/evidence/evidence-json.ts';
 import { readQuotedLog } from '../../../src/attestation/evidence/quoted-log.ts';
-import { verifyEkPublic } from '../../../src/attestation/keys/ek-public.ts';
 import type { UntrustedFloor } from '../../../src/attestation/floor/floor-certification.ts';
+import { floorKeyNameOf, parseFloorKey } from '../../../src/attestation/floor/floor-key.ts';
+import {
+  channelHashOf,
+  encodeFloorRecord,
+  type FloorRecord,
+  parseFloorRecord,
+  versionsOf,
+} from '../../../src/attestation/floor/floor-record.ts';
+import { verifyEkPublic } from '../../../src/attestation/keys/ek-public.ts';
 import { verifyEvidence } from '../../../src/attestation/verify.ts';
-import { EMPTY, sha256, toBase64, toHex, utf8Bytes } from '../../../src/core/bytes.ts';
+import { EMPTY, fromHex, sha256, toBase64, toHex, utf8Bytes } from '../../../src/core/bytes.ts';
 import { parseTpmsAttest } from '../../../src/tpm/attest.ts';
 import { makeCredential } from '../../../src/tpm/credential.ts';
 import { computeName } from '../../../src/tpm/name.ts';
@@ -30,7 +38,7 @@ import {
   validInput,
 } from '../../attestation/evidence-fixture.ts';
 import { buildNvCertify, CLOCK_INFO, SHA256 } from '../../attestation/software-ak.ts';
-import { type FuzzTarget, requireNoCrash, Violation } from '../target.ts';
+import { type FuzzTarget, requireNoCrash, requireSame, Violation } from '../target.ts';
 
 export const ATTESTATION_TARGETS: readonly FuzzTarget[] = [
   {
@@ -72,6 +80,30 @@ export const ATTESTATION_TARGETS: readonly FuzzTarget[] = [
     }),
   },
   {
+    name: 'floor-record',
+    format: 'bytes',
+    prepare: () => ({
+      seeds: [encodeFloorRecord(FLOOR_RECORD)],
+      examine: (input) => {
+        const record = parseFloorRecord(input);
+        requireSame(encodeFloorRecord(record), input);
+        return record;
+      },
+    }),
+  },
+  {
+    name: 'floor-key',
+    format: 'bytes',
+    prepare: () => ({
+      seeds: [P256_SPKI],
+      examine: (input) => {
+        const spki = parseFloorKey(toBase64(input));
+        requireSame(spki, input);
+        return floorKeyNameOf(spki);
+      },
+    }),
+  },
+  {
     name: 'quoted-log',
     format: 'json',
     prepare: () => ({
@@ -108,6 +140,27 @@ export const ATTESTATION_TARGETS: readonly FuzzTarget[] = [
   },
 ];
 
+const FLOOR_RECORD: FloorRecord = {
+  channelHash: channelHashOf('demo'),
+  root: 1,
+  targets: 2,
+  snapshot: 300,
+  channel: Number.MAX_SAFE_INTEGER,
+  signedAtSeconds: 1_800_000_000,
+};
+/** The generator of P-256: nobody's key. */
+const P256_SPKI = fromHex(
+  '3059301306072a8648ce3d020106082a8648ce3d03010703420004' +
+    '6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296' +
+    '4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5',
+);
+const FLOOR_RULE = {
+  required: true,
+  channelHash: FLOOR_RECORD.channelHash,
+  lowest: versionsOf(FLOOR_RECORD),
+  published: versionsOf(FLOOR_RECORD),
+};
+
 function evidenceFiles(): Uint8Array[] {
   const pcrs = pcrsOf(BOOT_LOG);
   const evidence = sealEvidence({ log: BOOT_LOG, pcrs });
@@ -122,6 +175,11 @@ function evidenceFiles(): Uint8Array[] {
   return [
     encodeEvidenceDocument(fields),
     encodeEvidenceDocument({ ...fields, floor: certifiedFloor() }),
+    encodeEvidenceDocument({
+      ...fields,
+      floor: certifiedFloor(encodeFloorRecord(FLOOR_RECORD)),
+      policy: { ...POLICY, floor: FLOOR_RULE },
+    }),
     encodeEvidenceDocument({ ...fields, binding: { challenge: CHALLENGE, claims: CLAIMS }, previous }),
     encodeEvidenceDocument({
       ...fields,
@@ -132,8 +190,7 @@ function evidenceFiles(): Uint8Array[] {
   ].map(utf8Bytes);
 }
 
-function certifiedFloor(): UntrustedFloor {
-  const contents = new Uint8Array(64).fill(1);
+function certifiedFloor(contents: Uint8Array = new Uint8Array(64).fill(1)): UntrustedFloor {
   const nvPublic = encodeTpmsNvPublic({
     nvIndex: 0x0180_0001,
     nameAlg: SHA256,
