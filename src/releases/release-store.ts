@@ -24,6 +24,11 @@ export interface ReleaseStore {
   loadMetadata(): Promise<{ files: MetadataFile[]; publishedAtSeconds: number } | undefined>;
   /** Every stage-0 image that was ever listed here. */
   loadStage0Images(): Promise<Stage0ImageRecord[]>;
+  /** Of {@link keepRoots}, since the last publication. */
+  loadKeptRoots(): Promise<MetadataFile[]>;
+  /** One durable transaction; nothing that is in force changes. */
+  keepRoots(kept: { files: readonly MetadataFile[]; atSeconds: number }): Promise<void>;
+  /** The kept roots are forgotten: the publication has them all. */
   publish(publication: {
     files: readonly MetadataFile[];
     /** New ones. */

@@ -6,6 +6,7 @@ import { nodesAndReleases } from './migrations/0001-nodes-and-releases.ts';
 import { policiesAndRunningNodes } from './migrations/0002-policies-and-running-nodes.ts';
 import { floors } from './migrations/0003-floors.ts';
 import { channelsAndSlots } from './migrations/0004-channels-and-slots.ts';
+import { keptRoots } from './migrations/0005-kept-roots.ts';
 import type { Schema } from './schema.ts';
 import { createSqliteDialect } from './sqlite-dialect.ts';
 
@@ -18,6 +19,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0002-policies-and-running-nodes': policiesAndRunningNodes,
   '0003-floors': floors,
   '0004-channels-and-slots': channelsAndSlots,
+  '0005-kept-roots': keptRoots,
 };
 
 /**

@@ -141,6 +141,8 @@ export interface Schema {
     report_at: number | null;
   };
   metadata_files: { name: string; bytes: Uint8Array; published_at: number };
+  /** Verified roots of publications that were refused otherwise; the next publication replaces them. */
+  kept_roots: { name: string; bytes: Uint8Array; kept_at: number };
   stage0_images: {
     sha256: string;
     build: number;

@@ -27,6 +27,23 @@ export function createSqlReleaseStore(database: Database): ReleaseStore {
       }));
     },
 
+    async loadKeptRoots() {
+      return database.selectFrom('kept_roots').select(['name', 'bytes']).orderBy('name').execute();
+    },
+
+    async keepRoots({ files, atSeconds }) {
+      await database.transaction().execute(async (tx) => {
+        for (const { name, bytes } of files)
+          await tx
+            .insertInto('kept_roots')
+            .values({ name, bytes, kept_at: atSeconds })
+            .onConflict((conflict) => conflict.doNothing())
+            .execute();
+        const detail = { files: files.map((file) => file.name) };
+        await insertAuditEvent(tx, { atSeconds, kind: 'roots-kept', subject: 'repository', detail });
+      });
+    },
+
     async publish({ files, stage0Images, listedStage0, atSeconds }) {
       await database.transaction().execute(async (tx) => {
         for (const { name, bytes } of files)
@@ -35,6 +52,7 @@ export function createSqlReleaseStore(database: Database): ReleaseStore {
             .values({ name, bytes, published_at: atSeconds })
             .onConflict((conflict) => conflict.column('name').doUpdateSet({ bytes, published_at: atSeconds }))
             .execute();
+        await tx.deleteFrom('kept_roots').execute();
         for (const image of stage0Images)
           await tx
             .insertInto('stage0_images')

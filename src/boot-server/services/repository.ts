@@ -13,6 +13,7 @@ import type { SeenRoles } from '../../signing/tuf/seen-metadata.ts';
 import { type VerifiedRepository, verifyRepository } from '../../signing/tuf/verify-repository.ts';
 import type { ArtifactStore } from '../../storage/artifact-store.ts';
 import { Problem } from '../problems.ts';
+import { type KeptRoots, newRootsIn } from './kept-root.ts';
 import { readArtifact } from './read-artifact.ts';
 import { compareWithServed, type StoredRepository } from './set-back.ts';
 import { createStage0ImageRecord, requireFloorApprovals } from './stage0-image.ts';
@@ -44,7 +45,9 @@ export interface RepositoryService {
    * What was published is served once it is on disk and the floor is raised to it: a crash between the two
    * leaves a floor below the database, which the next start raises.
    *
-   * @throws {Problem} `metadata-refused` saying what is wrong or missing; then nothing has changed
+   * @throws {Problem} `metadata-refused` saying what is wrong or missing; then nothing that is in force has
+   * changed. A newer root that is good by itself is kept: what its predecessor alone would allow is refused
+   * from then on, also after a restart. Nodes see it with the next publication.
    */
   publish(files: Files): Promise<PublishedRepository>;
 }
@@ -62,10 +65,31 @@ export async function createRepositoryService(on: {
   let published = restored?.published;
   let setBack = await compareWithServed(restored?.stored, on.floor, (roles) => recordTaken(roles, on));
   if (setBack !== undefined) await record(on, 'database-older-than-served', { reason: setBack });
+  let kept = await restoreKeptRoots(published, on);
   let latest: Promise<unknown> = Promise.resolve();
 
   async function publishNow(files: Files): Promise<PublishedRepository> {
-    const verified = verifyOrRefuse({ files, published, seen: await on.floor.load() }, on);
+    try {
+      return await putInForce(files);
+    } catch (cause) {
+      const version = cause instanceof Problem ? await keepRootsOf(files) : undefined;
+      if (version === undefined) throw cause;
+      const message = `${messageOf(cause)}; root version ${version} is good, and trusted from now on`;
+      throw new Problem('metadata-refused', message, { cause });
+    }
+  }
+
+  async function keepRootsOf(files: Files): Promise<number | undefined> {
+    const newer = rootsBeyond(files, { published, seen: kept?.seen ?? (await on.floor.load()) }, on);
+    if (newer === undefined) return undefined;
+    await on.store.keepRoots({ files: newer.files, atSeconds: secondsOf(on.clock) });
+    kept = newer;
+    return newer.version;
+  }
+
+  async function putInForce(files: Files): Promise<PublishedRepository> {
+    const seen = kept?.seen ?? (await on.floor.load());
+    const verified = verifyOrRefuse({ files, published, seen }, on);
     const catalog = await loadCatalog(verified, on.artifacts);
     const known = await on.store.loadStage0Images();
     const images = await computeStage0Images(verified, known, on.artifacts);
@@ -87,6 +111,7 @@ export async function createRepositoryService(on: {
       faults: [],
     };
     setBack = undefined;
+    kept = undefined;
     return published;
   }
 
@@ -159,6 +184,27 @@ interface Recording {
 
 function record({ events, clock }: Recording, kind: string, detail: Record<string, string>): Promise<void> {
   return events.appendEvent({ atSeconds: secondsOf(clock), kind, subject: 'repository', detail });
+}
+
+/** Kept roots, checked again from their bytes. */
+async function restoreKeptRoots(
+  published: PublishedRepository | undefined,
+  on: { store: ReleaseStore; floor: ServedFloor; pinnedRoot?: Uint8Array },
+): Promise<KeptRoots | undefined> {
+  const kept = (await on.store.loadKeptRoots()).map(({ name, bytes }) => [name, bytes] as const);
+  const files = new Map([...(published?.files ?? []), ...kept]);
+  return rootsBeyond(files, { published, seen: await on.floor.load() }, on);
+}
+
+/** Nothing of a refused first publication is trusted, unless its root was pinned beforehand. */
+function rootsBeyond(
+  files: Files,
+  { published, seen }: { published: PublishedRepository | undefined; seen: SeenRoles | undefined },
+  { pinnedRoot }: { pinnedRoot?: Uint8Array },
+): KeptRoots | undefined {
+  const trustedRoot = pinnedRoot ?? (published && lowestRoot(published.files));
+  if (trustedRoot === undefined) return undefined;
+  return newRootsIn(files, { trustedRoot, seen: seen ?? published?.verified.roles ?? new Map() });
 }
 
 /** @param given.seen what was ever served here: at least what is published */

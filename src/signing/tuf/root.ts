@@ -32,18 +32,44 @@ export function verifyRootChain(
 ): readonly [RootMetadata, ...RootMetadata[]] {
   const first = parseRoot(trustedRoot);
   verifyRoot(first, first);
-  const rotations: RootMetadata[] = [];
+  const rotations = [...followRotations(first, files)];
+  requireNoGap((rotations.at(-1) ?? first).version, files);
+  return [first, ...rotations];
+}
+
+/**
+ * 5.3.8: the roots after the trusted one that are trusted from now on, whatever is wrong with the rest: up to
+ * the first that is not good.
+ */
+export function goodRootChain(
+  trustedRoot: Uint8Array,
+  files: ReadonlyMap<string, Uint8Array>,
+): readonly RootMetadata[] {
+  const chain: RootMetadata[] = [];
+  try {
+    const first = parseRoot(trustedRoot);
+    verifyRoot(first, first);
+    chain.push(first);
+    for (const next of followRotations(first, files)) chain.push(next);
+  } catch (cause) {
+    if (!(cause instanceof TufError)) throw cause;
+  }
+  return chain;
+}
+
+function* followRotations(
+  first: RootMetadata,
+  files: ReadonlyMap<string, Uint8Array>,
+): Generator<RootMetadata> {
   let current = first;
-  for (;;) {
+  for (let rotations = 0; ; rotations += 1) {
     // 5.3.2 and 5.3.3: the next version, until there is none
     const bytes = files.get(rootFile(current.version + 1));
-    if (bytes === undefined) break;
-    if (rotations.length === MAX_ROOT_ROTATIONS) invalid(`more than ${MAX_ROOT_ROTATIONS} root rotations`);
+    if (bytes === undefined) return;
+    if (rotations === MAX_ROOT_ROTATIONS) invalid(`more than ${MAX_ROOT_ROTATIONS} root rotations`);
     current = verifyNextRoot(current, bytes);
-    rotations.push(current);
+    yield current;
   }
-  requireNoGap(current.version, files);
-  return [first, ...rotations];
 }
 
 export function parseRoot(bytes: Uint8Array): RootMetadata {
