@@ -120,7 +120,7 @@ export function publicKeyOf({ keytype, scheme, keyval }: TufKey): KeyObject {
     throw new PublicKeyError(`a key for ${scheme} has keytype ${algorithm.keytype}`);
   const key = scheme === 'ed25519' ? decodeEd25519(keyval.public) : decodePem(keyval.public);
   if (!algorithm.isKind(key)) throw new PublicKeyError(`${describe(key)} is no key for ${scheme}`);
-  if (encodeKey(scheme, key).trimEnd() !== keyval.public.trimEnd())
+  if (!isSpelledAs(encodeKey(scheme, key), keyval.public))
     throw new PublicKeyError(`a key for ${scheme} has another spelling`);
   return key;
 }
@@ -166,6 +166,12 @@ export function signWithKey(privateKey: KeyObject, scheme: Scheme, message: Uint
 function encodeKey(scheme: Scheme, key: KeyObject): string {
   if (scheme !== 'ed25519') return key.export({ type: 'spki', format: 'pem' }).toString();
   return toHex(key.export({ type: 'spki', format: 'der' }).subarray(ED25519_SPKI_PREFIX.length));
+}
+
+/** But for the line ends behind a PEM, of which tools write none, one or more; agents do the same. */
+function isSpelledAs(encoded: string, text: string): boolean {
+  const spelling = encoded.trimEnd();
+  return text.startsWith(spelling) && /^\n*$/.test(text.slice(spelling.length));
 }
 
 function decodeEd25519(hex: string): KeyObject {

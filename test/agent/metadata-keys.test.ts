@@ -179,6 +179,29 @@ describe('a key in PEM has one spelling', () => {
     expect(() => parseTargets(files.get('1.targets.json') ?? new Uint8Array())).toThrow(/targets/);
   });
 
+  it.each(['', '\n', '\n\n\n'])('with %j behind its last line it counts', async (behind) => {
+    const key = { ...ECDSA.key, keyval: { public: pem.trimEnd() + behind } };
+    const other = { ...ECDSA, key, keyId: keyIdOf(key) };
+    const channel = { keys: [other], threshold: 1 };
+    expect(await stopCodeOf(channel)).toBeUndefined();
+    const { files } = await createSignedWorld(lab.keys, channelOf(channel));
+    expect(() => parseTargets(files.get('1.targets.json') ?? new Uint8Array())).not.toThrow();
+  });
+
+  it.each([
+    [' ', 'metadata-signature'],
+    ['\n ', 'metadata-signature'],
+    [' \n', 'metadata-signature'],
+    ['\t', 'metadata-malformed'],
+    ['\r\n', 'metadata-malformed'],
+  ])('with %j behind its last line it counts nothing', async (behind, stopCode) => {
+    const key = { ...ECDSA.key, keyval: { public: pem.trimEnd() + behind } };
+    const channel = { keys: [{ ...ECDSA, key, keyId: keyIdOf(key) }], threshold: 1 };
+    expect(await stopCodeOf(channel)).toBe(stopCode);
+    const { files } = await createSignedWorld(lab.keys, channelOf(channel));
+    expect(() => parseTargets(files.get('1.targets.json') ?? new Uint8Array())).toThrow(/targets/);
+  });
+
   it('RSA-4096, whose last line is full or not', async () => {
     const rsa = createKeySigner(generateKeyPairSync('rsa', { modulusLength: 4096 }).privateKey);
     expect(await stopCodeOf({ keys: [rsa, ECDSA], threshold: 2 })).toBeUndefined();

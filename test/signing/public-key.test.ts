@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { asciiBytes, fromHex, toHex } from '../../src/core/bytes.ts';
 import { keyIdOf, publicKeyOf, type TufKey, tufKeyOf } from '../../src/signing/public-key.ts';
+import { readTufKey } from '../../src/signing/read-tuf-key.ts';
 import { verifyThreshold } from '../../src/signing/tuf/signatures.ts';
 import { CORPORA } from '../corpora.ts';
 import { testSigner } from './tuf/tuf-fixture.ts';
@@ -51,6 +52,52 @@ describe('a TUF key', () => {
     ['symmetric', createSecretKey(Buffer.alloc(32))],
   ])('is never %s', (_, key) =>
     expect(() => tufKeyOf(key)).toThrow(expect.objectContaining({ code: 'key-invalid' })),
+  );
+});
+
+describe('a key in PEM may have line ends behind it, and nothing else', () => {
+  const key = tufKeyOf(generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey);
+  const followedBy = (behind: string): TufKey => ({
+    ...key,
+    keyval: { public: key.keyval.public.trimEnd() + behind },
+  });
+
+  it.each(['', '\n', '\n\n'])('%j', (behind) =>
+    expect(tufKeyOf(publicKeyOf(followedBy(behind)))).toEqual(key),
+  );
+
+  it.each([' ', '\t', '\r', '\r\n', ' \n', '\n ', '\n\t\n', '\u00a0', '\ufeff', '\u2028', '\v', '\f'])(
+    'not %j',
+    (behind) =>
+      expect(() => publicKeyOf(followedBy(behind))).toThrow(expect.objectContaining({ code: 'key-invalid' })),
+  );
+
+  it.each([' ', '\n'])('an Ed25519 key in hex has not even %j', (behind) =>
+    expect(() => publicKeyOf(keyOf(RFC_8032.key + behind))).toThrow(
+      expect.objectContaining({ code: 'key-invalid' }),
+    ),
+  );
+});
+
+describe('a key in JSON', () => {
+  const json = { keytype: 'ed25519', scheme: 'ed25519', keyval: { public: RFC_8032.key } };
+
+  it('is read without the members that TUF does not name', () => {
+    expect(readTufKey({ ...json, note: 'x', keyval: { ...json.keyval, private: '' } })).toEqual(json);
+  });
+
+  it.each([
+    ['no object', null],
+    ['a list', [json]],
+    ['no keytype', { ...json, keytype: 1 }],
+    ['a keytype of another scheme', { ...json, keytype: 'rsa' }],
+    ['an unknown scheme', { ...json, scheme: 'ed448' }],
+    ['the name of an inherited member as scheme', { ...json, scheme: 'toString' }],
+    ['no keyval', { ...json, keyval: RFC_8032.key }],
+    ['no public half', { ...json, keyval: {} }],
+    ['half a public half', { ...json, keyval: { public: RFC_8032.key.slice(2) } }],
+  ])('is refused: %s', (_, value) =>
+    expect(() => readTufKey(value)).toThrow(expect.objectContaining({ code: 'key-invalid' })),
   );
 });
 

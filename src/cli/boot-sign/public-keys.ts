@@ -1,7 +1,8 @@
 import { createPublicKey } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { isJsonObject, type JsonValue, parseStrictJson } from '../../core/strict-json.ts';
-import { isScheme, keyIdOf, publicKeyOf, type TufKey, tufKeyOf } from '../../signing/public-key.ts';
+import { keyIdOf, PublicKeyError, type TufKey, tufKeyOf } from '../../signing/public-key.ts';
+import { readTufKey } from '../../signing/read-tuf-key.ts';
 import { UsageError } from './usage-error.ts';
 
 const MAX_BYTES = 64 * 1024;
@@ -45,19 +46,10 @@ function fromJson(text: string): readonly TufKey[] {
 }
 
 function toTufKey(value: JsonValue): TufKey | undefined {
-  if (!isJsonObject(value) || !isJsonObject(value.keyval)) return undefined;
-  const { keytype, scheme } = value;
-  const publicHalf = value.keyval.public;
-  if (typeof keytype !== 'string' || !isScheme(scheme) || typeof publicHalf !== 'string') return undefined;
-  const key: TufKey = { keytype, scheme, keyval: { public: publicHalf } };
-  return isUsable(key) ? key : undefined;
-}
-
-function isUsable(key: TufKey): boolean {
   try {
-    publicKeyOf(key);
-    return true;
-  } catch {
-    return false;
+    return readTufKey(value);
+  } catch (cause) {
+    if (cause instanceof PublicKeyError) return undefined;
+    throw cause;
   }
 }

@@ -11,7 +11,8 @@ import { asciiBytes, concatBytes, fromBase64, toBase64, utf8Bytes } from '../../
 import { messageOf } from '../../core/errors.ts';
 import type { RandomSource } from '../../core/random.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../../core/strict-json.ts';
-import { isScheme, keyIdOf, publicKeyOf, type TufKey, tufKeyOf } from '../public-key.ts';
+import { keyIdOf, type TufKey, tufKeyOf } from '../public-key.ts';
+import { readTufKey } from '../read-tuf-key.ts';
 import { KeyError } from './key-error.ts';
 
 // The file of one private key under a passphrase:
@@ -121,7 +122,7 @@ function readDocument(bytes: Uint8Array): EncryptedKey {
   const cipher = member(document, 'cipher');
   const parsed: EncryptedKey = {
     keyId: text(document, 'keyId'),
-    key: readPublicKey(member(document, 'key')),
+    key: readTufKey(document.key),
     logN: readLogN(kdf),
     salt: fixedBytes(kdf, 'salt', SALT_BYTES),
     nonce: fixedBytes(cipher, 'nonce', NONCE_BYTES),
@@ -133,15 +134,6 @@ function readDocument(bytes: Uint8Array): EncryptedKey {
   const { ciphertext: _, ...rest } = document;
   if (canonicalize(rest) !== canonicalize(header(parsed))) throw new Error('unknown member or parameter');
   return parsed;
-}
-
-function readPublicKey(value: JsonObject): TufKey {
-  const scheme = text(value, 'scheme');
-  if (!isScheme(scheme)) throw new Error(`"scheme" ${JSON.stringify(scheme.slice(0, 40))} is not known`);
-  const keyval = { public: text(member(value, 'keyval'), 'public') };
-  const key: TufKey = { keytype: text(value, 'keytype'), scheme, keyval };
-  publicKeyOf(key);
-  return key;
 }
 
 function readLogN({ logN }: JsonObject): number {

@@ -2,7 +2,8 @@ import { canonicalize } from '@tufjs/canonical-json';
 import { asciiBytes, sha256, toHex } from '../../core/bytes.ts';
 import { messageOf } from '../../core/errors.ts';
 import type { JsonObject, JsonValue } from '../../core/strict-json.ts';
-import { isScheme, publicKeyOf, type TufKey } from '../public-key.ts';
+import { isScheme, type TufKey } from '../public-key.ts';
+import { readTufKey } from '../read-tuf-key.ts';
 import { invalid, requireObject } from './envelope.ts';
 import { TufError } from './errors.ts';
 import { MAX_KEYS } from './limits.ts';
@@ -31,19 +32,12 @@ function parseKey(keyId: string, value: JsonValue, what: string): TufKey | undef
   const key = requireObject(value, `${what}: key ${keyId}`);
   if (toHex(sha256(asciiBytes(canonicalize(key)))) !== keyId)
     invalid(`${what}: key ${keyId} is not the key of that id`);
-  const keyval = requireObject(key.keyval, `${what}: "keyval" of key ${keyId}`);
-  const { keytype, scheme } = key;
-  if (typeof keytype !== 'string' || !isScheme(scheme)) return undefined;
-  if (typeof keyval.public !== 'string') return invalid(`${what}: key ${keyId} has no public half`);
-  return requireUsable({ keytype, scheme, keyval: { public: keyval.public } }, `${what}: key ${keyId}`);
-}
-
-function requireUsable(key: TufKey, what: string): TufKey {
+  requireObject(key.keyval, `${what}: "keyval" of key ${keyId}`);
+  if (typeof key.keytype !== 'string' || !isScheme(key.scheme)) return undefined;
   try {
-    publicKeyOf(key);
-    return key;
+    return readTufKey(key);
   } catch (cause) {
-    return invalid(`${what}: ${messageOf(cause)}`);
+    return invalid(`${what}: key ${keyId}: ${messageOf(cause)}`);
   }
 }
 
