@@ -21,7 +21,7 @@ const secret = Type.String({
 });
 
 export const ROLE_PATTERN =
-  '^(?:root|targets|snapshot|timestamp|stage0|channel-[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?)$';
+  '^(?:root|targets|snapshot|timestamp|stage0|efi-image|pi-boot-image|channel-[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?)$';
 
 const KEY = Type.Object(
   {
@@ -49,10 +49,18 @@ const ROLE = Type.Object(
   {
     role: Type.String({
       pattern: ROLE_PATTERN,
-      description: 'a role: root, targets, snapshot, timestamp, stage0 or channel-NAME',
+      description:
+        'a role: root, targets, snapshot, timestamp, stage0, channel-NAME, efi-image or pi-boot-image',
     }),
     keys: Type.Array(name, { minItems: 1, maxItems: 32, description: 'a list of names from "keys"' }),
-    maxDays: count(1, 3650),
+    maxDays: Type.Optional(count(1, 3650)),
+    images: Type.Optional(
+      Type.Array(Type.String({ pattern: '^[0-9a-f]{64}$', description: 'a SHA-256 in lower-case hex' }), {
+        minItems: 1,
+        maxItems: 1000,
+        description: 'digests of the images that may be signed',
+      }),
+    ),
     approvals: Type.Optional(APPROVALS),
   },
   closed,

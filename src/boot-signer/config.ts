@@ -1,6 +1,6 @@
 import { createPublicKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { Value } from 'typebox/value';
 import { messageOf } from '../core/errors.ts';
 import { parseStrictYaml } from '../core/strict-yaml.ts';
@@ -9,6 +9,7 @@ import type { SecretSource } from '../signing/keys/secret-source.ts';
 import { keyIdOf, keyMaterialOf, type TufKey, tufKeyOf } from '../signing/public-key.ts';
 import { CONFIG_SCHEMA, type ConfigDocument } from './config-schema.ts';
 import { SignerStateError } from './errors.ts';
+import { isImageType } from './image-documents.ts';
 import { FIRST_SECRET_DESCRIPTOR } from './key-process/descriptors.ts';
 import { ADOPTION_ROLE } from './request-types/adoption.ts';
 
@@ -32,11 +33,15 @@ export interface RoleConfig {
   /** 0: signed at once. */
   readonly approvals: number;
   readonly people: readonly string[];
+  /** Digests of the only images that an image role may sign; any that people approve without. */
+  readonly allowedImages?: readonly string[] | undefined;
 }
 
 /** Validated, with defaults filled in and every path absolute. */
 export interface Config extends Pick<ConfigDocument, 'tcp' | 'artifacts' | 'refresh'> {
   readonly stateDir: string;
+  /** Uploaded images, within it. */
+  readonly imagesDir: string;
   readonly socket: { readonly path: string; readonly mode: number };
   readonly keys: readonly KeyConfig[];
   readonly roles: ReadonlyMap<string, RoleConfig>;
@@ -74,6 +79,7 @@ export function parseConfig(text: string, folder: string): Config {
   const { tcp, artifacts, refresh } = document;
   const config: Config = {
     stateDir: at(document.stateDir),
+    imagesDir: join(at(document.stateDir), 'images'),
     socket: { path: at(document.socket.path), mode: Number.parseInt(document.socket.mode ?? '0660', 8) },
     keys: document.keys.map((key) => ({
       name: key.name,
@@ -110,13 +116,14 @@ function requireSchema(document: unknown): asserts document is ConfigDocument {
   throw new Error(`${where}: ${description === undefined ? error.message : `expected ${description}`}`);
 }
 
-function roleOf({ role, keys, maxDays, approvals }: ConfigDocument['roles'][number]): RoleConfig {
+function roleOf({ role, keys, maxDays = 0, approvals, images }: ConfigDocument['roles'][number]): RoleConfig {
   return {
     role,
     keys,
     maxExpiryMs: maxDays * DAY_MS,
     approvals: approvals?.count ?? 0,
     people: approvals?.people ?? [],
+    ...(images !== undefined && { allowedImages: images }),
   };
 }
 
@@ -155,6 +162,7 @@ function requireSense(config: Config, { roles }: ConfigDocument): void {
   for (const { name, secret } of config.keys)
     if (secret?.kind === 'descriptor' && secret.fd < FIRST_SECRET_DESCRIPTOR)
       throw new Error(`key ${name}: descriptors for secrets begin at ${FIRST_SECRET_DESCRIPTOR}`);
+  requireImageRoles(config);
   const keys = new Set(config.keys.map(({ name }) => name));
   const people = new Set(config.approvers.map(({ person }) => person));
   for (const role of config.roles.values()) {
@@ -165,6 +173,26 @@ function requireSense(config: Config, { roles }: ConfigDocument): void {
     if (role.approvals > role.people.length)
       throw new Error(`${role.role}: ${role.approvals} approvals of ${role.people.length} people`);
   }
+}
+
+/** Metadata expire, images don't; a key is for one of both, and signs no image that nobody chose. */
+function requireImageRoles({ roles }: Config): void {
+  const others = new Set([...roles.values()].flatMap(({ role, keys }) => (isImageType(role) ? [] : keys)));
+  for (const { role, keys, maxExpiryMs, approvals, allowedImages } of roles.values()) {
+    if (isImageType(role) !== (maxExpiryMs === 0))
+      throw new Error(`${role}: "maxDays" is for metadata, and needed there`);
+    if (!isImageType(role) && allowedImages !== undefined)
+      throw new Error(`${role}: "images" is for efi-image and pi-boot-image`);
+    if (isImageType(role) && approvals === 0 && allowedImages === undefined)
+      throw new Error(`${role}: any image would be signed: say "approvals", or the digests of "images"`);
+    const shared = isImageType(role) ? keys.find((key) => others.has(key)) : undefined;
+    if (shared !== undefined) throw new Error(`${role}: key ${shared} signs metadata too`);
+  }
+}
+
+/** Opened as RSA keys for PKCS#1: see RsaPkcs1Signer. */
+export function imageKeysOf({ roles }: Config): ReadonlySet<string> {
+  return new Set([...roles.values()].flatMap(({ role, keys }) => (isImageType(role) ? keys : [])));
 }
 
 function requireDistinct(what: string, values: readonly string[]): void {

@@ -25,6 +25,7 @@ export const PROBLEMS = {
   'metadata-refused': { status: 422, title: 'The metadata is not what is signed here' },
   'expiry-refused': { status: 422, title: 'The metadata expires too soon or too late' },
   'artifact-refused': { status: 422, title: 'An artifact is not what the metadata says' },
+  'image-refused': { status: 422, title: 'The image is not one that is signed here' },
   'rate-limited': { status: 429, title: 'The key has signed enough for now' },
   'too-many-open': { status: 429, title: 'Too many requests wait for approvals' },
   internal: { status: 500, title: 'The service failed' },

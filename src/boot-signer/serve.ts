@@ -38,6 +38,8 @@ export async function startSigningService(options: ServeOptions): Promise<Signin
   const state = await openState(layout);
   await mkdir(layout.requests, { recursive: true, mode: 0o700 });
   await sweepTemporaryFiles(layout.requests);
+  await mkdir(config.imagesDir, { recursive: true, mode: 0o700 });
+  await sweepTemporaryFiles(config.imagesDir);
   const link = await startKeyProcess({
     config,
     configFile,

@@ -27,6 +27,7 @@ function judgeRoot(
     last: undefined,
     lastOf: () => undefined,
     nowMs: NOW_MS,
+    folders: { images: '/nowhere' },
   });
 }
 

@@ -8,7 +8,7 @@ import { CodedError } from '../../core/errors.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../../core/strict-json.ts';
 import type { KeyReference } from '../../signing/keys/key-reference.ts';
 import type { SecretSource } from '../../signing/keys/secret-source.ts';
-import type { Config } from '../config.ts';
+import { type Config, imageKeysOf } from '../config.ts';
 import { isProblemCode, RefusedError, SignerStateError } from '../errors.ts';
 import { FIRST_SECRET_DESCRIPTOR } from '../key-process/descriptors.ts';
 import type { CallBody } from '../key-process/messages.ts';
@@ -87,7 +87,8 @@ export function permissionFlags({
     ...filesOfSecret(secret, environment),
   ]);
   const ofArtifacts = config.artifacts === undefined ? [] : [config.artifacts];
-  const readable = new Set([...PROGRAM, entry, configFile, ...ofKeys, ...ofArtifacts]);
+  const ofImages = imageKeysOf(config).size === 0 ? [] : [config.imagesDir];
+  const readable = new Set([...PROGRAM, entry, configFile, ...ofKeys, ...ofArtifacts, ...ofImages]);
   const kinds = new Set(config.keys.map(({ reference }) => reference.kind));
   return [
     '--permission',

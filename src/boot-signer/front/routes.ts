@@ -1,11 +1,12 @@
 import { createReadStream } from 'node:fs';
 import type { FastifyRequest } from 'fastify';
 import type { JsonObject } from '../../core/strict-json.ts';
-import type { Config } from '../config.ts';
+import { type Config, imageKeysOf } from '../config.ts';
 import { refuse } from '../errors.ts';
 import { ADOPTION_ROLE } from '../request-types/adoption.ts';
 import { clientOf } from './clients.ts';
 import type { SignerApp } from './door.ts';
+import { installImageRoutes } from './images.ts';
 import type { KeyLink } from './key-link.ts';
 import type { RequestTexts } from './request-texts.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -56,6 +57,9 @@ export function installRoutes(app: SignerApp, parts: RouteParts): void {
   const { config, link, texts, auditFile, scheduler, step } = parts;
   const clientOfRequest = (request: FastifyRequest): string => clientOf(request.raw.socket, config.tcp);
   app.addHook('onRequest', async (request) => void clientOfRequest(request));
+
+  if (imageKeysOf(config).size > 0)
+    installImageRoutes(app, { folder: config.imagesDir, keepMs: config.requestMs });
 
   app.post<{ Body: SubmissionBody }>(
     '/v1/requests',

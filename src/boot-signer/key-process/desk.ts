@@ -1,9 +1,7 @@
 import { sha256, toHex, utf8Bytes } from '../../core/bytes.ts';
 import { CodedError, messageOf } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/strict-json.ts';
-import { verifySignature } from '../../signing/public-key.ts';
 import type { RoleSignature } from '../../signing/role-signer.ts';
-import type { Signer } from '../../signing/signer.ts';
 import type { Step } from '../audit/audit-writer.ts';
 import type { KeyConfig, RoleConfig } from '../config.ts';
 import { isProblemCode, refuse } from '../errors.ts';
@@ -15,8 +13,19 @@ import { createRateLimit, type RateLimit } from './rate-limit.ts';
 import { RequestBook, type RequestBookParts, type Submission } from './request-book.ts';
 import type { RequestView } from './views.ts';
 
+/** A key of either kind: one of TUF roles, or an RSA key that signs images. */
+export interface ServiceSigner {
+  readonly keyId: string;
+  /** As it is shown. */
+  readonly publicKey: JsonObject;
+  /** SubjectPublicKeyInfo, hex: tells keys apart. */
+  readonly publicDer: string;
+  sign(message: Uint8Array): Promise<Uint8Array>;
+  isSignature(message: Uint8Array, signature: string): boolean;
+}
+
 export interface OpenKey extends KeyConfig {
-  readonly signer: Signer;
+  readonly signer: ServiceSigner;
 }
 
 export type SubmissionOutcome =
@@ -63,8 +72,8 @@ export class Desk {
     const policy = this.parts.config.roles.get(role) ?? refuse('key-not-here', `no key here signs ${role}`);
     const keys = this.keysFor(policy).filter(({ signer }) => keyIds.includes(signer.keyId));
     if (keys.length === 0) refuse('key-not-here', `none of these keys of ${role} is here`);
-    if (requestTypeOf(type) === undefined)
-      refuse('request-invalid', `"${type.slice(0, 40)}" is nothing that is signed here`);
+    if (requestTypeOf(type, role) === undefined)
+      refuse('request-invalid', `"${type.slice(0, 40)}" is nothing that ${role} signs`);
     this.budget.takeText(submission.client, submission.text);
     return this.inTurn([role], () => this.decide(submission, policy, keys));
   }
@@ -78,7 +87,7 @@ export class Desk {
       keys: keys.map(({ name, signer }) => ({
         name,
         keyId: signer.keyId,
-        key: { ...signer.key, keyval: { ...signer.key.keyval } },
+        key: signer.publicKey,
         roles: [...config.roles.values()].filter((role) => role.keys.includes(name)).map(({ role }) => role),
       })),
       roles: [...config.roles.values()].map(({ role, approvals, people }) => ({
@@ -137,22 +146,26 @@ export class Desk {
   }
 
   private async judge(
-    { type, text, client }: Submission,
+    { type, role, text, client }: Submission,
     policy: RoleConfig,
   ): Promise<{ judged: Judged; hash: string }> {
     const { ledger, clock, config, step } = this.parts;
-    const requestType = requestTypeOf(type) ?? refuse('request-invalid', 'nothing that is signed here');
+    const requestType = requestTypeOf(type, role) ?? refuse('request-invalid', 'nothing that is signed here');
     const judged = requestType.judge({
       policy,
       untrustedText: text,
       last: ledger.last(policy.role),
       lastOf: (role) => ledger.last(role),
       nowMs: clock.nowMs(),
+      folders: {
+        images: config.imagesDir,
+        ...(config.artifacts !== undefined && { artifacts: config.artifacts }),
+      },
     });
-    const hash = toHex(sha256(judged.message));
-    if (config.artifacts !== undefined && !this.filesVerified.has(hash)) {
+    const hash = toHex(sha256(utf8Bytes(text)));
+    if (judged.verifyFiles !== undefined && !this.filesVerified.has(hash)) {
       this.budget.takeFiles(client);
-      await judged.verifyFiles(config.artifacts);
+      await judged.verifyFiles();
       if (this.filesVerified.size >= MAX_VERIFIED) this.filesVerified.clear();
       this.filesVerified.add(hash);
     }
@@ -169,9 +182,8 @@ export class Desk {
     approved: { id: string; people: readonly string[] } | undefined;
   }): Promise<void> {
     const { submission, policy, judged, hash, keys, approved } = input;
-    const signatures = await Promise.all(
-      keys.map(({ name, signer }) => signWith(name, signer, judged.message)),
-    );
+    const message = await judged.message();
+    const signatures = await Promise.all(keys.map(({ name, signer }) => signWith(name, signer, message)));
     this.parts.step('signed');
     if (approved !== undefined) this.book.requireNotWithdrawn(approved.id);
     await this.book.record({
@@ -211,10 +223,10 @@ export class Desk {
 }
 
 /** A signature that does not verify never leaves, whatever made it. */
-async function signWith(name: string, signer: Signer, message: Uint8Array): Promise<[string, string]> {
+async function signWith(name: string, signer: ServiceSigner, message: Uint8Array): Promise<[string, string]> {
   try {
     const signature = toHex(await signer.sign(message));
-    if (!verifySignature(signer.key, message, signature))
+    if (!signer.isSignature(message, signature))
       throw new Error('it answered with a signature that is not its own');
     return [signer.keyId, signature];
   } catch (cause) {

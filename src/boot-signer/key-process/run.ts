@@ -55,7 +55,7 @@ async function openDesk({
   step?: Step;
 }) {
   const config = loadConfig(configFile);
-  const keys = await openKeys(config.keys, environment);
+  const keys = await openKeys(config, environment);
   const files = { log: DESCRIPTORS.log, anchor: DESCRIPTORS.anchor };
   const { writer, records } = await openAuditWriter({ files, clock: systemClock, step, onFailure: stop });
   const ledger = new Ledger(records);

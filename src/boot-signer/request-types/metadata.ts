@@ -38,8 +38,8 @@ export const METADATA_TYPE: RequestType = {
     requireVersion(input, envelope, message);
     requireExpiry(input, envelope);
     if (!isLast(input, message)) rules.requireForward?.();
-    const { remember = {}, verifyFiles = async () => {} } = rules;
-    return { version: envelope.version, message, remember, verifyFiles };
+    const { remember = {}, verifyFiles } = rules;
+    return { version: envelope.version, message: async () => message, remember, verifyFiles };
   },
 };
 
@@ -116,19 +116,21 @@ function withSensibleDelegations(targets: TargetsMetadata) {
 function readDelegated(role: string, bytes: Uint8Array, input: JudgeInput) {
   const envelope = parseDelegated(role, bytes);
   const { targets } = envelope;
-  const verifyFiles = readListing(role, targets, whollyKnown(input.last));
+  const verifyFiles = readListing(role, targets, input);
   const requireForward = (): void => requireUnchanged(targets, input.last);
   return { envelope, rules: { remember: targets, verifyFiles, requireForward } };
 }
 
 /** @returns what looks at the files of all that is not known yet */
-function readListing(role: string, targets: JsonObject, known: ReadonlySet<string>): Judged['verifyFiles'] {
+function readListing(role: string, targets: JsonObject, input: JudgeInput): Judged['verifyFiles'] {
+  const { artifacts } = input.folders;
+  const known = whollyKnown(input.last);
   if (role === STAGE0_ROLE) {
     const builds = parseStage0Builds(targets);
-    return (artifacts) => verifyStage0Files(builds, known, artifacts);
+    return artifacts === undefined ? undefined : () => verifyStage0Files(builds, known, artifacts);
   }
   const releases = parseReleases(role.replace(/^channel-/, ''), targets);
-  return (artifacts) => verifyReleaseFiles(releases, known, artifacts);
+  return artifacts === undefined ? undefined : () => verifyReleaseFiles(releases, known, artifacts);
 }
 
 /** Exactly the next version, or what was signed already: the second signature of a threshold. */

@@ -20,21 +20,30 @@ export interface JudgeInput {
   /** What was signed last for another role. */
   lastOf(role: string): SignedMemory | undefined;
   readonly nowMs: number;
+  /** Where files lie; for `verifyFiles` and `message` only. */
+  readonly folders: Folders;
+}
+
+export interface Folders {
+  /** Without it nothing that metadata list is looked at. */
+  readonly artifacts?: string;
+  /** Uploaded for requests. */
+  readonly images: string;
 }
 
 export interface Judged {
   readonly version: number;
-  /** Exactly these bytes are signed. */
-  readonly message: Uint8Array;
   /** Kept with the record of the signature, given back as `remembered`. */
   readonly remember: JsonObject;
   /** What must be true of files before this is signed; slow, so after everything else. */
-  verifyFiles(artifacts: string): Promise<void>;
+  readonly verifyFiles?: (() => Promise<void>) | undefined;
+  /** Exactly these bytes are signed. */
+  message(): Promise<Uint8Array>;
 }
 
 /** One kind of thing that can be signed. A new kind is a file like metadata.ts and a row in table.ts. */
 export interface RequestType {
   readonly name: string;
-  /** @throws {RefusedError | TufError} */
+  /** The text names the request by its hash: one text, one meaning. @throws {RefusedError | TufError} */
   judge(input: JudgeInput): Judged;
 }

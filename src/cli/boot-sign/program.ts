@@ -68,8 +68,16 @@ const EXAMPLES: readonly (readonly [string, ...string[]])[] = [
   ['refresh', 'refresh signing', 'refresh signing --all'],
   ['verify', 'verify signing', 'verify signing --root 1.root.json -o yaml'],
   ['predict', 'predict stage0.efi'],
-  ['sign-efi', 'sign-efi grub.efi --key db.key --certificate db.crt --out grub-signed.efi'],
-  ['rpi-image', 'rpi-image boot.img --key pi.pem --out boot.sig'],
+  [
+    'sign-efi',
+    'sign-efi grub.efi --key db.key --certificate db.crt --out grub-signed.efi',
+    'sign-efi grub.efi --service /run/boot-signer/boot-signer.sock --certificate db.crt --time 1790000000 --out grub-signed.efi',
+  ],
+  [
+    'rpi-image',
+    'rpi-image boot.img --key pi.pem --out boot.sig',
+    'rpi-image boot.img --service /run/boot-signer/boot-signer.sock --public-key pi.pub.pem',
+  ],
   ['adopt', 'adopt signing --service /run/boot-signer/boot-signer.sock'],
   ['inspect', 'inspect signing/metadata/timestamp.json', 'inspect stage0.efi -o json'],
 ];

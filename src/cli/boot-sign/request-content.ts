@@ -1,4 +1,10 @@
 import { decodeAdoption } from '../../boot-signer/adoption-document.ts';
+import {
+  decodeEfiImage,
+  decodePiBootImage,
+  type ImageType,
+  isImageType,
+} from '../../boot-signer/image-documents.ts';
 import { bytesEqual } from '../../core/bytes.ts';
 import { layoutOf } from '../../signing/repository/layout.ts';
 import { loadMetadata, trustedMetadata } from '../../signing/repository/metadata-folder.ts';
@@ -26,6 +32,7 @@ export async function describeRequest(
   { repository }: ContentOptions,
 ): Promise<readonly string[]> {
   if (request.type === 'adoption') return describeAdoption(signed, repository);
+  if (isImageType(request.type)) return describeImage(request.type, signed);
   const draft = draftOf(request, signed);
   if (repository === undefined) return describeContent(draft);
   const current = trustedMetadata(await loadMetadata(layoutOf(repository)));
@@ -33,6 +40,13 @@ export async function describeRequest(
   return isOnline(draft)
     ? describeContent(draft)
     : [...describeOutdated({ drafts }, current), ...describeProposal({ drafts }, current)];
+}
+
+/** What the key would sign, and nothing else: `boot-sign predict` and sha256sum show the same of a file. */
+function describeImage(type: ImageType, signed: string): readonly string[] {
+  const image = type === 'efi-image' ? decodeEfiImage(signed) : decodePiBootImage(signed);
+  const members = Object.entries(image).map(([member, value]) => `  ${member} ${value}`);
+  return [`sign the ${type === 'efi-image' ? 'EFI image' : 'boot.img of a Raspberry Pi'}`, ...members];
 }
 
 /** All versions, and whether root is the one of a repository of their own. */

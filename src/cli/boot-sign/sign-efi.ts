@@ -1,15 +1,18 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
+import { encodeEfiImage } from '../../boot-signer/image-documents.ts';
 import { sha256, toHex } from '../../core/bytes.ts';
 import { writeFileDurably } from '../../core/durable-file.ts';
+import { referenceOf } from '../../signing/artifact.ts';
 import { authenticodeSha256 } from '../../signing/efi/authenticode.ts';
 import { EfiError } from '../../signing/efi/efi-error.ts';
 import { signEfi, verifyEfi } from '../../signing/efi/sign-efi.ts';
 import { type CommandContext, createFileSigningCommand, type OutputOptions, printResult } from './command.ts';
-import { withKeyOpener } from './key-access.ts';
 import { defaultTimeSeconds, toPositiveInteger } from './options.ts';
-import { type RsaKeyOptions, withRsaKey } from './rsa-key.ts';
+import { type RsaKeyOptions, withRsaKey, withRsaSigner } from './rsa-key.ts';
+import { createServiceImageSigner } from './service-image-signer.ts';
+import { UsageError } from './usage-error.ts';
 
 interface SignEfiOptions extends OutputOptions, RsaKeyOptions {
   readonly certificate: string;
@@ -44,12 +47,24 @@ async function signEfiFile(context: CommandContext, file: string, options: SignE
   const { certificate: certificateFile, out, others } = options;
   const certificate = parseCertificate(await readFile(certificateFile), certificateFile);
   const image = await readFile(file);
+  requireSameTimeLater(context, options);
   const epochSeconds = options.time ?? defaultTimeSeconds(context.environment, context.clock.nowMs());
-  const signed = await withKeyOpener(options, async ({ openRsa }) =>
-    signEfi({ image, signer: await openRsa(options.key), certificate, epochSeconds, others }),
+  const digest = toHex(authenticodeSha256(image));
+  const text = encodeEfiImage({ ...referenceOf(image), authenticodeSha256: digest, time: epochSeconds });
+  const { publicKey } = certificate;
+  const signed = await withRsaSigner(
+    options,
+    async (address) => createServiceImageSigner(address, { type: 'efi-image', publicKey, image, text }),
+    (signer) => signEfi({ image, signer, certificate, epochSeconds, others }),
   );
   await writeFileDurably({ path: out, contents: signed, mode: 0o644, replace: true });
   await printResult(context, options, describe(out, signed, verifyEfi(signed, certificate).signatures));
+}
+
+/** The time is signed: what people approved is asked for again with the same one. */
+function requireSameTimeLater({ environment }: CommandContext, { service, time }: SignEfiOptions): void {
+  if (service !== undefined && time === undefined && environment.SOURCE_DATE_EPOCH === undefined)
+    throw new UsageError('with --service say --time, or SOURCE_DATE_EPOCH: the same when you ask again');
 }
 
 function parseCertificate(bytes: Uint8Array, file: string): X509Certificate {

@@ -37,6 +37,7 @@ export interface ShownRequest extends ApprovalSubject {
 }
 
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
+const PIECE_BYTES = 1024 * 1024;
 const MAX_AUDIT_BYTES = 4 * 1024 * 1024 * 1024;
 
 /** Signs with the keys that the service holds. @throws {ApprovalPending | SigningServiceError} from `sign` */
@@ -70,6 +71,32 @@ export async function requestAdoption(address: SigningServiceAddress, text: Uint
   if (state === 'pending' && isJsonObject(request))
     throw new ApprovalPending(String(request.id), Number(request.missing));
   if (state !== 'adopted') invalid('it neither adopted nor said what is missing');
+}
+
+/** @param text of `image-documents.ts` @returns hex @throws {ApprovalPending | SigningServiceError} */
+export async function requestImageSignature(
+  address: SigningServiceAddress,
+  { type, keyId, text }: { type: string; keyId: string; text: Uint8Array },
+): Promise<string> {
+  const body = { type, role: type, keyIds: [keyId], signed: Buffer.from(text).toString('latin1') };
+  const { state, signatures, request } = requireSuccess(await call(address, 'POST', '/v1/requests', body));
+  if (state === 'pending' && isJsonObject(request))
+    throw new ApprovalPending(String(request.id), Number(request.missing));
+  const [first] = Array.isArray(signatures) ? signatures.map(readSignature) : [];
+  return first?.signature ?? invalid('it neither signed nor said what is missing');
+}
+
+/** For a request to sign it. What is there already is not sent again. @throws {SigningServiceError} */
+export async function uploadImage(address: SigningServiceAddress, image: Uint8Array): Promise<void> {
+  const to = { path: `/v1/images/${toHex(sha256(image))}`, maxAnswerBytes: MAX_ANSWER_BYTES };
+  if ((await reach(address, { ...to, method: 'GET' })).status === 200) return;
+  const headers = { 'content-type': 'application/octet-stream', 'content-length': image.length };
+  const stored = await reach(address, { ...to, method: 'PUT', headers, body: piecesOf(image) });
+  requireSuccess(readAnswer(stored));
+}
+
+async function* piecesOf(bytes: Uint8Array): AsyncIterable<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES);
 }
 
 /** Keys, roles, what was signed last, and the head of the audit log. */
@@ -160,14 +187,19 @@ async function call(
   path: string,
   body?: JsonObject,
 ): Promise<Answer> {
-  const { status, body: bytes } = await reach(address, {
-    method,
-    path,
-    maxAnswerBytes: MAX_ANSWER_BYTES,
-    ...(body !== undefined && jsonBody(body)),
-  });
+  return readAnswer(
+    await reach(address, {
+      method,
+      path,
+      maxAnswerBytes: MAX_ANSWER_BYTES,
+      ...(body !== undefined && jsonBody(body)),
+    }),
+  );
+}
+
+function readAnswer({ status, body }: HttpAnswer): Answer {
   try {
-    const document = parseStrictJson(bytes, { maxBytes: MAX_ANSWER_BYTES });
+    const document = parseStrictJson(body, { maxBytes: MAX_ANSWER_BYTES });
     return { status, document: isJsonObject(document) ? document : {} };
   } catch (cause) {
     return invalid(messageOf(cause));

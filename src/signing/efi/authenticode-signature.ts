@@ -36,10 +36,19 @@ export async function createSignature(input: {
   signer: RsaPkcs1Signer;
 }): Promise<Uint8Array> {
   const { certificate } = input;
-  const indirectData = encodeIndirectData(input.imageDigest);
-  const signedAttrs = signedAttributesFor(indirectData, input.epochSeconds);
-  const signature = await input.signer.sign(encodeForSigning(signedAttrs));
+  const { indirectData, signedAttrs } = contentFor(input);
+  const signature = await input.signer.sign(signedBytesFor(input));
   return encodeSignature({ indirectData, signedAttrs, signature, certificate });
+}
+
+/** What the key signs: nothing but image and time. */
+export function signedBytesFor(input: { imageDigest: Uint8Array; epochSeconds: number }): Uint8Array {
+  return encodeForSigning(contentFor(input).signedAttrs);
+}
+
+function contentFor({ imageDigest, epochSeconds }: { imageDigest: Uint8Array; epochSeconds: number }) {
+  const indirectData = encodeIndirectData(imageDigest);
+  return { indirectData, signedAttrs: signedAttributesFor(indirectData, epochSeconds) };
 }
 
 /** Nothing about it is verified. */
