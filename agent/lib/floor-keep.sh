@@ -118,6 +118,7 @@ floor_write() {
   floor_did=raised
   floor_authorize
   floor_do 'write it' nvwrite -Q -C "$FLOOR_INDEX" -P "session:$floor/session" -i "$floor/next" "$FLOOR_INDEX"
+  mark floor-written
   floor_measure
 }
 

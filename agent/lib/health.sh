@@ -26,7 +26,7 @@ health_run_hook() { # NAME
   health_began=$(uptime_seconds)
   rm -f "$health_folder/pipe"
   mkfifo "$health_folder/pipe"
-  { head -c "$MAX_HOOK_BYTES" >"$health_folder/output"; cat >/dev/null; } <"$health_folder/pipe" &
+  { head -c "$MAX_HOOK_BYTES" >"$health_folder/output"; cat; } <"$health_folder/pipe" >/dev/null 2>&1 3>&- &
   health_reader=$!
   timeout -k 5 "$health_timeout_seconds" "$health_hook" </dev/null >"$health_folder/pipe" 2>&1 3>&-
   health_status=$?

@@ -88,6 +88,7 @@ export function startAgent(on: AgentPlace, ...command: string[]): StartedAgent {
       BOOTWARD_EVENT_LOG: on.eventLog ?? join(on.folder, 'no-event-log'),
       BOOTWARD_TOKEN: join(on.folder, 'token'),
       BOOTWARD_NOTE: join(on.folder, 'boot.json'),
+      BOOTWARD_PSTORE: join(on.folder, 'pstore'),
       TPM2TOOLS_TCTI: on.tcti,
     },
     stdio: [on.terminal === true ? 'pipe' : 'ignore', 'pipe', 'pipe'],

@@ -59,6 +59,7 @@ describe('agent/install', () => {
         ...['usr/lib/bootward/bootward-agent', 'usr/sbin/bootward-agent', ...libraries],
         'usr/lib/systemd/system/bootward-attest.service',
         'usr/lib/systemd/system/bootward-attest.timer',
+        'usr/lib/systemd/system/bootward-health.service',
       ].sort(),
     );
     expect(readFileSync(join(tree, 'etc/bootward/agent.conf'), 'utf8')).toMatch(
@@ -81,15 +82,18 @@ describe('agent/install', () => {
     },
   );
 
-  it('has a service that systemd understands and calls well confined', () => {
+  it.each([
+    ['attest', 2],
+    ['health', 3],
+  ])('has a service %s that systemd understands and calls well confined', (name, exposure) => {
     install('/bin/dash');
-    const unit = join(tree, 'usr/lib/systemd/system/bootward-attest.service');
+    const unit = join(tree, `usr/lib/systemd/system/bootward-${name}.service`);
     const { stdout, stderr } = spawnSync('systemd-analyze', ['security', '--offline=true', unit], {
       encoding: 'utf8',
     });
     const [, level = 'none'] = /Overall exposure level[^:]*: ([0-9.]+)/.exec(stdout) ?? [];
     expect(stderr).toBe('');
-    expect(Number(level)).toBeLessThanOrEqual(2);
+    expect(Number(level)).toBeLessThanOrEqual(exposure);
   });
 
   it('is clean by shellcheck', () => {
