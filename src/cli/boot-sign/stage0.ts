@@ -9,7 +9,13 @@ import { storeArtifact } from '../../signing/repository/artifact-folder.ts';
 import { requireNewNumber } from '../../signing/repository/taken-numbers.ts';
 import type { Stage0Listing } from '../../signing/tuf/listings.ts';
 import { proposeStage0 } from '../../signing/tuf/propose.ts';
-import { encodeAgentConfig, ON_FAILURE, type OnFailure, toServerUrl } from './agent-config.ts';
+import {
+  encodeAgentConfig,
+  ON_FAILURE,
+  type OnFailure,
+  toServerUrl,
+  toWatchdogSeconds,
+} from './agent-config.ts';
 import { type CarriedOut, carryOut, printCarriedOut } from './carry-out.ts';
 import { changeRepository, type KeysAtHand, type RepositoryWork } from './change-repository.ts';
 import { type CommandContext, createSigningCommand, printResult, type SigningOptions } from './command.ts';
@@ -30,6 +36,7 @@ interface Stage0Options extends SigningOptions {
   readonly serverCa: string;
   readonly onFailure: OnFailure;
   readonly cmdline: string;
+  readonly watchdog?: number;
   readonly time?: number;
   readonly save?: string;
   readonly signOnly?: true;
@@ -57,6 +64,11 @@ export function createStage0Command(context: CommandContext): Command {
       new Option('--on-failure <WHAT>', 'what a node does when it gives up')
         .choices(ON_FAILURE)
         .default('reboot'),
+    )
+    .option(
+      '--watchdog <SECONDS>',
+      'reset the machine when nothing feeds its watchdog for so long; for releases that feed it',
+      toWatchdogSeconds,
     )
     .option(
       '--time <SECONDS>',
@@ -127,12 +139,15 @@ async function compose(
   input: { options: Stage0Options; epochSeconds: number; floorKey: FloorKey | undefined },
 ): Promise<Stage0Image> {
   const { options, epochSeconds: builtAtSeconds, floorKey } = input;
-  const { serverUrl, build, onFailure, cmdline } = options;
+  const { serverUrl, build, onFailure, watchdog, cmdline } = options;
+  const agent = { serverUrl, build, builtAtSeconds, onFailure };
   const { root } = current;
   return composeStage0({
     base: await loadBase(options.base, options.architecture),
     config: {
-      'agent.conf': utf8Bytes(encodeAgentConfig({ serverUrl, build, builtAtSeconds, onFailure })),
+      'agent.conf': utf8Bytes(
+        encodeAgentConfig({ ...agent, ...(watchdog !== undefined && { watchdogSeconds: watchdog }) }),
+      ),
       'server-ca.pem': await loadServerCa(options.serverCa),
       'root.json': root.bytes,
       ...(floorKey && { 'floor-key.pem': utf8Bytes(floorKey.pem) }),
