@@ -1,16 +1,17 @@
 import { join } from 'node:path';
 import { concatBytes, utf8Bytes } from '../../src/core/bytes.ts';
 import { type CpioEntry, writeCpio } from '../../src/signing/efi/cpio.ts';
-import { sourceFile } from '../layer.ts';
+import { filesBelow, sourceFile } from '../layer.ts';
 import { agentPrograms } from '../stage0/agent-layer.ts';
 
 /** The demo OS: an /init of its own, and the agent beside it, as a real system would have it. */
 export function demoOsLayer(agentFolder: string): CpioEntry[] {
   return [
     sourceFile(join(import.meta.dirname, 'init'), 'init'),
-    ...['network', 'second-grant'].map((name) =>
+    ...['network', 'second-grant', 'floor-attack'].map((name) =>
       sourceFile(join(import.meta.dirname, name), `usr/lib/bootward-demo/${name}`),
     ),
+    ...filesBelow(join(import.meta.dirname, 'health.d'), 'etc/bootward/health.d'),
     ...agentPrograms(agentFolder),
   ];
 }
@@ -19,7 +20,7 @@ export function demoOsLayer(agentFolder: string): CpioEntry[] {
 export function composeDemoInitramfs(input: {
   initramfs: Uint8Array;
   name: string;
-  /** For /etc/bootward, as stage-0 has them: only the release that plays the attacker needs them. */
+  /** For /etc/bootward, as stage-0 has them: without them the release tells nobody how it is. */
   config?: Readonly<Record<string, Uint8Array>>;
 }): Uint8Array {
   const files = { 'bootward-release': utf8Bytes(`${input.name}\n`), ...prefixed(input.config ?? {}) };

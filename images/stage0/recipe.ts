@@ -46,6 +46,8 @@ export const ABSENT_LIBRARIES: readonly AbsentLibrary[] = [
 export const KERNEL_MODULES = [
   ...['virtio_pci', 'virtio_net', 'virtio-rng', 'efivarfs', 'i6300esb'],
   ...['e1000e', 'igb', 'igc', 'r8169', 'realtek', 'tg3'],
+  // the watchdog of Intel's chipsets, and what leads to it; the last words of a kernel, in EFI variables
+  ...['lpc_ich', 'i2c-i801', 'iTCO_wdt', 'efi_pstore'],
   // where an enrolment token may come from; SMBIOS needs none
   'qemu_fw_cfg',
 ] as const;
