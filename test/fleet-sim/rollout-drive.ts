@@ -36,8 +36,8 @@ export interface RolloutView {
 export interface Drive {
   /** As it was when the rollout ran no more. */
   end: RolloutView;
-  /** Steps that were seen, from 1. */
-  steps: Set<number>;
+  /** By step, from 1: how many machines it takes in, and how many had ever run the new release when it ended. */
+  cohorts: Map<number, { called: number; tried: number }>;
   /** Machines that ever ran the new release. */
   tried: Set<Machine>;
   /** Those for which it is bad. */
@@ -47,12 +47,12 @@ export interface Drive {
   turns: Turn[];
 }
 
-const POWER = { maxBoots: 12, downloads: false };
-const MAX_CONCURRENCY = 8;
+/** More at one time than the smaller budget has room for: it is the server that says no. */
+const POWER = { maxBoots: 12, downloads: false, concurrency: 8 };
 /** Machines outside a step that are switched on when it begins: they must get what they had. */
 const OUTSIDERS = 3;
-/** So many turns of each place before the next look. */
-const BATCH = 4;
+/** So many turns before the next look. */
+const BATCH = 24;
 const LOOK_AGAIN_MS = 250;
 
 export function rolloutOf(world: FleetWorld): Promise<RolloutView> {
@@ -60,8 +60,7 @@ export function rolloutOf(world: FleetWorld): Promise<RolloutView> {
 }
 
 /**
- * Starts a rollout and switches on whose turn it is, as many at one time as it has room for, until it has ended by
- * itself or `seconds` have passed.
+ * Starts a rollout and switches on whose turn it is, until it has ended by itself or `seconds` have passed.
  */
 export async function driveRollout(
   world: FleetWorld,
@@ -69,24 +68,28 @@ export async function driveRollout(
 ): Promise<Drive> {
   await world.operate(`channels/${CHANNEL}/rollout`, { version: on.version, plan: on.plan });
   const steps = on.plan.steps.map(parseStep);
-  const drive = { steps: new Set<number>(), tried: new Set<Machine>(), early: [] as Machine[] };
+  const drive = {
+    cohorts: new Map<number, { called: number; tried: number }>(),
+    tried: new Set<Machine>(),
+    early: [] as Machine[],
+  };
   const turns: Turn[] = [];
   const deadline = Date.now() + on.seconds * 1000;
   let view = await rolloutOf(world);
   while (view.state === 'running' && Date.now() < deadline) {
     const isCalled = ({ node }: Machine) =>
       isInCohort({ id: view.id, plan: { ...on.plan, steps }, step: view.step - 1 }, { nodeId: node.id });
-    const waiting = whoWaits(view, world.machines.filter(isCalled));
-    if (!drive.steps.has(view.step) && isNewTo(view, waiting)) {
+    const waiting = whoWaits(view, { called: world.machines.filter(isCalled), plan: on.plan });
+    if (!drive.cohorts.has(view.step) && isNewTo(view, waiting)) {
       const outside = world.machines.filter((machine) => !isCalled(machine)).slice(-OUTSIDERS);
-      const looked = await powerOnAll(outside, { ...POWER, concurrency: OUTSIDERS });
+      const looked = await powerOnAll(outside, POWER);
       drive.early.push(...runningVersion(looked, on.version));
       turns.push(...looked);
     }
-    drive.steps.add(view.step);
-    const concurrency = Math.min(MAX_CONCURRENCY, roomIn(view, on.plan));
-    if (waiting.length === 0 || concurrency <= 0) await delay(LOOK_AGAIN_MS);
-    else turns.push(...(await powerOnAll(waiting.slice(0, BATCH * concurrency), { ...POWER, concurrency })));
+    if (waiting.length === 0) await delay(LOOK_AGAIN_MS);
+    else turns.push(...(await powerOnAll(waiting.slice(0, BATCH), POWER)));
+    const tried = new Set(runningVersion(turns, on.version)).size;
+    drive.cohorts.set(view.step, { called: view.tally.cohort, tried });
     view = await rolloutOf(world);
   }
   drive.tried = new Set(runningVersion(turns, on.version));
@@ -99,17 +102,21 @@ function isNewTo({ nodes }: RolloutView, waiting: readonly Machine[]): boolean {
   return waiting.some(({ node }) => nodes.every(({ id }) => id !== node.id));
 }
 
-/** Neither healthy on the new release nor given up, and with no boot that may still be reported. */
-function whoWaits(view: RolloutView, called: readonly Machine[]): Machine[] {
-  const known = new Map(view.nodes.map((node) => [node.id, node]));
-  return called.filter(({ node }) => {
+/**
+ * Neither healthy on the new release nor given up, and with no boot that may still be reported. While all room is taken,
+ * only those that have begun.
+ */
+function whoWaits(
+  { tally, nodes }: RolloutView,
+  on: { called: readonly Machine[]; plan: PlanBody },
+): Machine[] {
+  const known = new Map(nodes.map((node) => [node.id, node]));
+  const hasRoom = tally.failed + tally.open + tally.away < on.plan.failureBudget;
+  return on.called.filter(({ node }) => {
     const { experience, lastBoot } = known.get(node.id) ?? {};
-    return experience === undefined || (experience === 'trying' && lastBoot?.outcome !== 'open');
+    if (experience === undefined) return hasRoom;
+    return experience === 'trying' && lastBoot?.outcome !== 'open';
   });
-}
-
-function roomIn({ tally }: RolloutView, plan: PlanBody): number {
-  return plan.failureBudget - tally.failed - tally.open - tally.away;
 }
 
 function runningVersion(turns: readonly Turn[], version: number): Machine[] {

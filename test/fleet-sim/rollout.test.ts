@@ -27,7 +27,7 @@ beforeAll(async () => {
   });
   await world.operate(`channels/${CHANNEL}/stage`, { version: 1 });
   await world.operate(`channels/${CHANNEL}/health`, { maxTries: 2, healthWindowSeconds: 3 });
-}, 60_000);
+}, 120_000);
 
 afterAll(async () => {
   await world.close();
@@ -54,12 +54,12 @@ test('a fleet enrols and is well on release 1', async () => {
   const report = reportOf(turns, (performance.now() - startedAt) / 1000);
   expect(report.faults).toEqual({});
   expect([report.enrolments, report.endings]).toEqual([NODES, { up: NODES }]);
-}, 60_000);
+}, 120_000);
 
 test('a rollout with a budget below the bad ones halts when it is used up, and breaks no further machine', async () => {
   const plan: PlanBody = { ...PLAN, failureBudget: 4 };
   await publish(2);
-  const drive = await driveRollout(world, { version: 2, plan, seconds: 50 });
+  const drive = await driveRollout(world, { version: 2, plan, seconds: 90 });
   const { state, reason, tally } = drive.end;
   expect([state, reason]).toEqual(['halted', expect.stringContaining('the failure budget is 4 nodes')]);
   expect(tally.failed + tally.away + tally.open, 'all that are not well').toBe(4);
@@ -74,14 +74,18 @@ test('a rollout with a budget below the bad ones halts when it is used up, and b
 
   await world.operate(`channels/${CHANNEL}/rollout/abort`, {});
   expect(await powerOn(moved), 'after the abort').toEqual(new Map([[1, moved.length]]));
-}, 60_000);
+}, 120_000);
 
 test('one with a budget above them completes: good machines are well on it, bad ones have fallen back', async () => {
   const plan: PlanBody = { ...PLAN, failureBudget: 16 };
   await publish(3);
-  const drive = await driveRollout(world, { version: 3, plan, seconds: 50 });
+  const drive = await driveRollout(world, { version: 3, plan, seconds: 90 });
   expect([drive.end.state, drive.end.reason]).toEqual(['completed', null]);
-  expect([...drive.steps]).toEqual([1, 2, 3, 4]);
+  const cohorts = [...drive.cohorts.values()];
+  expect(cohorts.map(({ tried }) => tried)).toEqual(cohorts.map(({ called }) => called));
+  // Who has a turn is drawn: of 200, by six standard deviations no more than this.
+  const [first = 0, second = 0, third = 0, last = 0] = cohorts.map(({ called }) => called);
+  expect([first <= 29, second <= 87, third <= 143, last]).toEqual([true, true, true, NODES]);
   expect(drive.early).toEqual([]);
   expect(drive.tried.size).toBe(NODES);
 
@@ -89,10 +93,12 @@ test('one with a budget above them completes: good machines are well on it, bad 
   const ran = Map.groupBy(good, (machine) => machine.lastBoot()?.version);
   expect(ran.get(3)?.length, 'good machines that run release 3').toBe(NODES - BAD);
   const bad = world.machines.filter(({ behaviour }) => isBadOn(behaviour, 3));
-  expect(await powerOn(bad)).toEqual(new Map([[1, BAD]]));
+  // One that hung for the first time when the last step was done has a try left.
+  await powerOn(bad);
+  expect(await powerOn(bad), 'bad ones fall back').toEqual(new Map([[1, BAD]]));
   expect(await powerOn(bad), 'and stay there').toEqual(new Map([[1, BAD]]));
   const { nodes } = await rolloutOf(world);
   const experiences = Map.groupBy(nodes, ({ experience }) => experience);
   expect(experiences.get('healthy')?.length).toBe(NODES - BAD);
   expect(experiences.get('failed')?.length).toBe(BAD);
-}, 60_000);
+}, 120_000);
