@@ -133,6 +133,50 @@ describe('sign', () => {
   });
 });
 
+describe('signatures that are none', () => {
+  const keyIdOf = async (name: string): Promise<string> =>
+    JSON.parse(
+      (await desk.run('inspect', join(desk.repository, 'keys', `${name}.json`), '-o', 'json')).stdout,
+    ).keyId;
+  const junk = (path: string, keyIds: readonly string[]) =>
+    flip(path, ({ files }) =>
+      Object.assign(files[0].metadata, {
+        signatures: keyIds.map((keyid) => ({ keyid, sig: '00'.repeat(64) })),
+      }),
+    );
+
+  it('S3 keep nobody from signing: neither under their own key id, nor by their number', async () => {
+    const own = await keyIdOf('root');
+    const many = Array.from({ length: 32 }, (_, index) => `${index}`.padStart(64, '0'));
+    for (const keyIds of [[own], many]) {
+      junk(file, keyIds);
+      const { status, stdout } = await sign(...trusted());
+      expect([status, stdout]).toEqual([
+        0,
+        expect.stringContaining(`DROPPED ${keyIds.length} signatures of root-2 that do not verify`),
+      ]);
+      const { signatures } = JSON.parse(readFileSync(file, 'utf8')).files[0].metadata;
+      expect(signatures).toEqual([{ keyid: own, sig: expect.stringMatching(/^(?!0000)[0-9a-f]{128}$/) }]);
+    }
+  });
+
+  it('S3 fill no list that others merge into', async () => {
+    junk(
+      pending('root-2'),
+      Array.from({ length: 32 }, (_, index) => `${index}`.padStart(64, '0')),
+    );
+    const listed = await desk.run('pending', 'list', desk.repository);
+    expect(listed.stdout).toContain('DROPPED 32 signatures');
+    const merged = await desk.run(
+      ...['merge', desk.repository, '--name', 'root-2', '--from', file],
+      ...passphrase(),
+    );
+    expect(merged.stdout).toContain('DROPPED 32 signatures');
+    const { signatures } = JSON.parse(readFileSync(pending('root-2'), 'utf8')).files[0].metadata;
+    expect(signatures).toHaveLength(1);
+  });
+});
+
 describe('pending', () => {
   it('compares with the repository, whatever the base in the file says', async () => {
     await forgeBase();

@@ -9,7 +9,13 @@ import {
 import { withRepositoryLock } from '../../signing/repository/repository-lock.ts';
 import { describeProposal } from '../../signing/tuf/describe-proposal.ts';
 import { describeMissing, describeOutdated } from '../../signing/tuf/finish-proposal.ts';
-import { authoritiesOf, mergeProposals, missingIn } from '../../signing/tuf/proposal.ts';
+import {
+  authoritiesOf,
+  describeDropped,
+  dropBadSignatures,
+  mergeProposals,
+  missingIn,
+} from '../../signing/tuf/proposal.ts';
 import { carryOut, printCarriedOut } from './carry-out.ts';
 import { changeRepository, type RepositoryWork } from './change-repository.ts';
 import {
@@ -70,13 +76,18 @@ async function list(context: CommandContext, folder: string, options: OutputOpti
 }
 
 async function describePending({ layout, current }: OpenRepository, name: string) {
-  const proposal = await loadPending(layout, name);
-  const missing = missingIn(proposal, authoritiesOf(proposal, current)).map(describeMissing);
+  const loaded = await loadPending(layout, name);
+  const known = authoritiesOf(loaded, current);
+  const { proposal, dropped } = dropBadSignatures(loaded, known);
+  const missing = missingIn(proposal, known).map(describeMissing);
   const changes = [...describeProposal(proposal, current)];
   const outdated = [...describeOutdated(proposal, current)];
   return {
-    lines: [name, ...[...outdated, ...changes, ...missing].map((line) => `  ${line}`)],
-    json: { name, changes, missing, outdated },
+    lines: [
+      name,
+      ...[...outdated, ...describeDropped(name, dropped), ...changes, ...missing].map((line) => `  ${line}`),
+    ],
+    json: { name, changes, missing, outdated, dropped },
   };
 }
 
@@ -87,11 +98,13 @@ async function merge(
   const nowMs = context.clock.nowMs();
   const repository = await openRepository(folder, nowMs);
   const { layout, current } = repository;
-  let proposal = await loadPending(layout, options.name);
-  for (const file of options.from ?? [])
-    proposal = mergeProposals(proposal, await loadProposal(file), authoritiesOf(proposal, current));
+  const loaded = await loadPending(layout, options.name);
+  const known = authoritiesOf(loaded, current);
+  const { dropped, ...good } = dropBadSignatures(loaded, known);
+  let { proposal } = good;
+  for (const file of options.from ?? []) proposal = mergeProposals(proposal, await loadProposal(file), known);
   const changes = [...describeProposal(proposal, current)];
-  showBeforeSigning(context, options, changes);
+  showBeforeSigning(context, options, [...describeDropped(proposal.name, dropped), ...changes]);
   const carriedOut = await carryOut(repository, { proposal, keys, nowMs, whenPending: 'replace' });
   const lines = [`${carriedOut.inForce ? 'in force' : 'merged'}: ${proposal.name}`];
   await printCarriedOut(context, options, { result: { lines, json: { changes } }, carriedOut });

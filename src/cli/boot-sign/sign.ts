@@ -7,6 +7,8 @@ import { describeProposal } from '../../signing/tuf/describe-proposal.ts';
 import { describeMissing } from '../../signing/tuf/finish-proposal.ts';
 import {
   authoritiesOf,
+  describeDropped,
+  dropBadSignatures,
   encodeProposal,
   missingIn,
   type Proposal,
@@ -44,12 +46,13 @@ export function createSignCommand(context: CommandContext): Command {
 }
 
 async function sign(context: CommandContext, file: string, options: SignOptions): Promise<void> {
-  const proposal = await loadProposal(file);
-  const base = await loadBase(proposal, options, context.clock.nowMs());
-  const known = authoritiesOf(proposal, base.current);
+  const loaded = await loadProposal(file);
+  const base = await loadBase(loaded, options, context.clock.nowMs());
+  const known = authoritiesOf(loaded, base.current);
+  const { proposal, dropped } = dropBadSignatures(loaded, known);
   const changes = [...describeProposal(proposal, base.current)];
-  const json = { changes, base: base.json };
-  const shown = [...base.lines, ...changes];
+  const json = { changes, base: base.json, dropped };
+  const shown = [...base.lines, ...describeDropped(proposal.name, dropped), ...changes];
   if (options.dryRun) {
     const open = missingIn(proposal, known).map((missing) => `  ${describeMissing(missing)}`);
     await printResult(context, options, { lines: [...shown, ...open], json });

@@ -76,6 +76,30 @@ export async function signDraft(draft: Draft, known: Authorities, signer: RoleSi
 }
 
 /**
+ * Whoever can write a proposal's file can put anything under anybody's key id, or fill its list: what does
+ * not verify is no signature, and stands in nobody's way.
+ */
+export function dropBadSignatures(
+  proposal: Proposal,
+  known: Authorities,
+): { proposal: Proposal; dropped: number } {
+  let dropped = 0;
+  const drafts = proposal.drafts.map((draft) => {
+    const unsigned = { ...draft, signatures: new Map() };
+    const good = goodSignatures(draft, unsigned, known);
+    dropped += draft.signatures.size - good.length;
+    return withSignatures(unsigned, good);
+  });
+  return { proposal: { ...proposal, drafts }, dropped };
+}
+
+/** For people; nothing when there were none. */
+export function describeDropped(name: string, dropped: number): readonly string[] {
+  if (dropped === 0) return [];
+  return [`DROPPED ${dropped} signatures of ${name} that do not verify: ask who has written to the file`];
+}
+
+/**
  * The same proposal with the signatures of both. Signatures that do not verify, or by keys that may not
  * sign, are left out.
  *
@@ -86,10 +110,7 @@ export function mergeProposals(one: Proposal, other: Proposal, known: Authoritie
   const drafts = one.drafts.map((draft) => {
     const twin = other.drafts.find(({ role }) => role === draft.role);
     if (twin === undefined || !bytesEqual(twin.canonical, draft.canonical)) return refuseMerge(one);
-    const good = [...twin.signatures]
-      .map(([keyId, signature]): RoleSignature => ({ keyId, signature }))
-      .filter((signature) => isGood(draft, known, signature));
-    return withSignatures(draft, good);
+    return withSignatures(draft, goodSignatures(twin, draft, known));
   });
   return { ...one, drafts };
 }
@@ -150,6 +171,12 @@ function requireGood(draft: Draft, known: Authorities, signature: RoleSignature)
     'tuf-signature-invalid',
     `${draft.role} version ${draft.version}: what came as the signature of key ${signature.keyId} is none`,
   );
+}
+
+function goodSignatures({ signatures }: Draft, draft: Draft, known: Authorities): readonly RoleSignature[] {
+  return [...signatures]
+    .map(([keyId, signature]): RoleSignature => ({ keyId, signature }))
+    .filter((signature) => isGood(draft, known, signature));
 }
 
 function isGood(draft: Draft, known: Authorities, { keyId, signature }: RoleSignature): boolean {
