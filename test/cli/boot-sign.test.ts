@@ -231,6 +231,16 @@ describe('stage0', () => {
     expect(image.includes(readFileSync(desk.path('ca.pem')))).toBe(true);
   });
 
+  it('arms a watchdog when it is told to', async () => {
+    await desk.stage0(7, '--watchdog', '90', '--save', desk.path('stage0.efi'));
+    expect(readFileSync(desk.path('stage0.efi')).includes('\nwatchdog_seconds=90\n')).toBe(true);
+  });
+
+  it.each(['0', '19', '601', 'soon'])('refuses a watchdog of %s seconds', async (seconds) => {
+    expect(await desk.stage0(7, '--watchdog', seconds)).toMatchObject({ status: 64 });
+    expect(artifactNames()).toEqual([]);
+  });
+
   it('never takes a private key that lies beside the certificate', async () => {
     const ca = readFileSync(desk.path('ca.pem'), 'utf8');
     const secret = '-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n';
