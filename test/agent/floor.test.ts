@@ -121,7 +121,7 @@ describe('a stage-0 with the floor key', () => {
 describe('R1 P13 what a server of old metadata gets', () => {
   const seen = { version: 5, targetsVersion: 3, laterRoots: 1 };
   it.each<[string, Scenario['world']]>([
-    ['root', { ...seen, laterRoots: 0 }],
+    ['root, by an old stage-0 and a server that hides newer ones (R9)', { ...seen, laterRoots: 0 }],
     ['targets', { ...seen, targetsVersion: 2 }],
     ['snapshot and channel', { ...seen, version: 4 }],
     ['channel alone', { ...seen, channelVersion: 4 }],
@@ -202,7 +202,7 @@ describe('signed time', () => {
     expect(await stopOf({ world: { signedAt: NOW + HOUR / 2, snapshot } })).toBe('metadata-expired');
   });
 
-  it('R9 R11 refuses a time after the timestamp expires', async () => {
+  it('R11 refuses a time after the timestamp expires', async () => {
     expect(await stopOf({ world: { signedAt: NOW + 2 * HOUR } })).toBe('metadata-signed-at');
   });
 
