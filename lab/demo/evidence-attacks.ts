@@ -9,13 +9,14 @@ import type { Stage, Step } from './step.ts';
 export const evidenceAttacks: Step = {
   title: "attack 4: boot 1's evidence is used again",
   async run(stage) {
-    const client = createEphemeralClient({
+    const client = await createEphemeralClient({
       port: stage.world.ports.agents,
-      ca: await readFile(join(stage.world.dataDir, 'tls', 'ca.pem')),
+      ca: await readFile(join(stage.world.dataDir, 'tls', 'ca.pem'), 'utf8'),
     });
     const boot1 = await savedEvidence(stage);
     await replayWhole(stage, client, boot1);
     await answerOtherChallenge(stage, client, boot1);
+    client.close();
   },
 };
 
