@@ -113,7 +113,10 @@ export async function lockState(layout: StateLayout): Promise<{ server: Server; 
   throw new SignerStateError('state-busy', `another boot-signer is at work in ${layout.folder}`);
 }
 
-/** Node passes sockets on to its own workers only; a child of another kind needs the number. */
+/**
+ * Node passes sockets on to its own workers only; a child of another kind needs the number, which no public
+ * interface tells: hence the look at whether it is one.
+ */
 function descriptorOf(server: Server): number {
   const { fd } = (server as unknown as { _handle: { fd: number } })._handle;
   if (!Number.isInteger(fd) || fd < 3)

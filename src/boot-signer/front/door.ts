@@ -53,6 +53,7 @@ export function createSignerApp(logger: Logger, tls?: TlsFiles): SignerApp {
     requestCert: true,
     rejectUnauthorized: true,
   } as const;
+  // The two differ in the type of the server alone, and a TLS server has all that is used of the other.
   const app = (tls === undefined
     ? Fastify({ ...common, http: TIMEOUTS })
     : Fastify({ ...common, https: mutual })) as unknown as SignerApp;

@@ -72,7 +72,8 @@ export class Ledger {
   constructor(records: readonly AuditRecord[]) {
     for (const { event, seq, time } of records)
       try {
-        this.apply(event as unknown as LedgerEvent, Date.parse(time));
+        // Only this service writes the log, and its chain of hashes was verified.
+        this.apply(event as LedgerEvent, Date.parse(time));
       } catch (cause) {
         if (cause instanceof SignerStateError) throw cause;
         throw new SignerStateError(
@@ -91,7 +92,7 @@ export class Ledger {
         return;
       case 'adopted':
         for (const [role, memory] of Object.entries(event.roles))
-          this.adopt(role, memory as unknown as SignedMemoryJson);
+          this.adopt(role, memory as SignedMemoryJson);
         this.change(event.request, () => ({ state: 'signed' }));
         return;
       case 'migrated':

@@ -1,7 +1,6 @@
 import { toHex } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { RandomSource } from '../../core/random.ts';
-import type { JsonObject } from '../../core/strict-json.ts';
 import { withdrawalDigest } from '../approvals.ts';
 import type { AuditWriter } from '../audit/audit-writer.ts';
 import type { Config, RoleConfig } from '../config.ts';
@@ -102,7 +101,7 @@ export class RequestBook {
   /** The ledger changes at once, so that nothing else is decided on the old state; the answer waits for the disk. */
   async record(event: LedgerEvent): Promise<void> {
     this.parts.ledger.apply(event, this.parts.clock.nowMs());
-    await this.parts.audit.append(event as unknown as JsonObject);
+    await this.parts.audit.append(event);
   }
 
   private async open(

@@ -3,13 +3,16 @@ import { SignerStateError } from '../errors.ts';
 /** What the records of the audit log mean, by number; a log without one is of format 1. */
 export const STATE_FORMAT = 2;
 
-/** A step from one format to the next, as the log tells of it. Records are never written anew. */
-export interface MigratedEvent {
+/**
+ * A step from one format to the next, as the log tells of it. Records are never written anew.
+ * A type, because no interface is assignable to JsonObject.
+ */
+export type MigratedEvent = {
   readonly type: 'migrated';
   readonly from: number;
   readonly to: number;
   readonly what: string;
-}
+};
 
 /**
  * By the number that each leads to. Format 1 remembered of a listed target its SHA-256 only, which is how those
