@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CodedError } from '../../core/errors.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../../core/strict-json.ts';
+import { DEBUG_VARIABLE } from '../../core/unknown-error.ts';
 import type { KeyReference } from '../../signing/keys/key-reference.ts';
 import type { SecretSource } from '../../signing/keys/secret-source.ts';
 import { type Config, imageKeysOf } from '../config.ts';
@@ -141,12 +142,13 @@ function spawnKeyProcess(options: KeyLinkOptions): ChildProcess {
     const descriptor = index + FIRST_SECRET_DESCRIPTOR;
     return secrets.includes(descriptor) ? descriptor : ('ignore' as const);
   });
-  const { CREDENTIALS_DIRECTORY } = environment;
+  const { CREDENTIALS_DIRECTORY, [DEBUG_VARIABLE]: debug } = environment;
   return spawn(process.execPath, [...permissionFlags(options), entry, configFile], {
     stdio: ['ignore', 'inherit', 'inherit', 'pipe', log, anchor, lock, ...inherited],
     env: {
       ...config.moduleEnvironment,
       ...(CREDENTIALS_DIRECTORY !== undefined && { CREDENTIALS_DIRECTORY }),
+      ...(debug !== undefined && { [DEBUG_VARIABLE]: debug }),
     },
   });
 }

@@ -2,6 +2,7 @@ import { Socket } from 'node:net';
 import { systemClock } from '../../core/clock.ts';
 import { CodedError, messageOf } from '../../core/errors.ts';
 import { systemRandom } from '../../core/random.ts';
+import { describeUnknownError } from '../../core/unknown-error.ts';
 import { openAuditWriter, type Step } from '../audit/audit-writer.ts';
 import { loadConfig } from '../config.ts';
 import { isProblemCode } from '../errors.ts';
@@ -106,8 +107,7 @@ async function answer(desk: Desk, line: Uint8Array, send: (message: object) => v
     send({ number: call.number, result: await answerCall(desk, call) });
   } catch (error) {
     const isRefusal = error instanceof CodedError && isProblemCode(error.code);
-    if (!isRefusal)
-      process.stderr.write(`boot-signer: ${error instanceof Error ? error.stack : String(error)}\n`);
+    if (!isRefusal) process.stderr.write(`boot-signer: ${describeUnknownError(error, process.env)}\n`);
     const refusal = isRefusal
       ? { code: error.code, message: error.message }
       : { code: 'internal', message: 'the key process failed: its log says why' };

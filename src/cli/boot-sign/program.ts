@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { systemClock } from '../../core/clock.ts';
 import { toPrintable } from '../../core/printable.ts';
+import { describeUnknownError } from '../../core/unknown-error.ts';
 import { toAsciiJson } from '../documents.ts';
 import { createAdoptCommand } from './adopt.ts';
 import { createAuditCommand } from './audit.ts';
@@ -162,7 +163,7 @@ function report(context: CommandContext, error: unknown, args: readonly string[]
   context.stderr.write(
     json
       ? `${toAsciiJson(JSON.stringify({ error: { code, message } }))}\n`
-      : `boot-sign: ${toPrintable(message)} (${toPrintable(code)})\n`,
+      : `boot-sign: ${code === 'internal' ? describeUnknownError(error, context.environment) : toPrintable(message)} (${toPrintable(code)})\n`,
   );
   return exitCode;
 }
