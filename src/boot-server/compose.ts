@@ -18,6 +18,7 @@ import { createSqlRunningNodeStore } from '../storage/sql-running-nodes.ts';
 import { createSqlTokenStore } from '../storage/sql-tokens.ts';
 import { createSqlTrustAnchorStore } from '../storage/sql-trust-anchors.ts';
 import { openAnchorFolder } from './anchor-folder.ts';
+import { finishRestore } from './backup/pending-restore.ts';
 import type { Config } from './config.ts';
 import { createVerifiedSlices } from './delivery/verified-slices.ts';
 import { createAgentsDoor, createFirmwareDoor, createOperatorsDoor } from './doors.ts';
@@ -109,6 +110,7 @@ export async function startBootServer(on: {
 async function openState(config: Config, clock: Clock) {
   const { dataDir, publicHosts, trust } = config;
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  await finishRestore(dataDir);
   await sweepTemporaryFiles(dataDir);
   const tls = await loadTlsFolder({ folder: join(dataDir, 'tls'), publicHosts, clock });
   const grantKey = await loadOrCreateServerKey(join(dataDir, 'grant.key'));

@@ -31,7 +31,7 @@ export interface TemporaryFile {
  */
 export async function openTemporaryFile(folder: string, mode = 0o600): Promise<TemporaryFile> {
   const temporary = join(folder, `.bootward-${randomBytes(12).toString('hex')}.tmp`);
-  const handle = await open(temporary, 'wx', mode);
+  const handle = await open(temporary, 'wx+', mode);
   let pending = true;
 
   return {

@@ -14,6 +14,7 @@ import { type VerifiedRepository, verifyRepository } from '../../signing/tuf/ver
 import type { ArtifactStore } from '../../storage/artifact-store.ts';
 import { Problem } from '../problems.ts';
 import { type KeptRoots, newRootsIn } from './kept-root.ts';
+import { lowestRoot } from './lowest-root.ts';
 import { readArtifact } from './read-artifact.ts';
 import { compareWithServed, type StoredRepository } from './set-back.ts';
 import { createStage0ImageRecord, requireFloorApprovals } from './stage0-image.ts';
@@ -317,16 +318,6 @@ async function requireStored(
       'metadata-refused',
       `${target} needs artifact ${sha256} of ${length} bytes, which is not stored here: upload it first`,
     );
-}
-
-function lowestRoot(files: Files): Uint8Array {
-  const versions = [...files.keys()].flatMap((name) => {
-    const digits = /^([1-9][0-9]{0,9})\.root\.json$/.exec(name)?.[1];
-    return digits === undefined ? [] : [Number(digits)];
-  });
-  if (versions.length === 0)
-    throw new Problem('metadata-refused', 'there is no root metadata among the files');
-  return requireFile(files, `${Math.min(...versions)}.root.json`);
 }
 
 function requireFile(files: Files, name: string): Uint8Array {

@@ -1,9 +1,11 @@
+import type { ReleaseStore } from '../../releases/release-store.ts';
 import type { ServedFloor } from '../../signing/repository/served-floor.ts';
 import { TufError } from '../../signing/tuf/errors.ts';
 import type { SeenRoles } from '../../signing/tuf/seen-metadata.ts';
 import { verifyRepository } from '../../signing/tuf/verify-repository.ts';
 import type { AgentsApp, FirmwareApp } from '../doors.ts';
 import { Problem } from '../problems.ts';
+import { lowestRoot } from './lowest-root.ts';
 import type { RepositoryService } from './repository.ts';
 
 type Verification = Parameters<typeof verifyRepository>[0];
@@ -30,15 +32,37 @@ export async function compareWithServed(
     await floor.save(stored.roles);
     return undefined;
   }
-  if (stored === undefined) return describe('it holds nothing that was published');
+  const difference = differenceFromServed(stored, served);
+  if (difference !== undefined) return describe(difference);
+  if (stored !== undefined) await floor.save(stored.roles);
+  return undefined;
+}
+
+/** In what a database is older than what was served, by the rules of a client that has seen it. */
+export function differenceFromServed(stored: StoredRepository, served: SeenRoles): string | undefined {
+  if (stored === undefined) return 'it holds nothing that was published';
   try {
     verifyRepository({ ...stored.verification, previous: served });
+    return undefined;
   } catch (error) {
-    if (error instanceof TufError) return describe(error.message);
+    if (error instanceof TufError) return error.message;
     throw error;
   }
-  await floor.save(stored.roles);
-  return undefined;
+}
+
+type StoredMetadata = Awaited<ReturnType<ReleaseStore['loadMetadata']>>;
+
+/**
+ * Checked as of the day it was published: expiry since then is for nodes to refuse.
+ *
+ * @throws {TufError}
+ */
+export function storedRepository(stored: StoredMetadata, pinnedRoot?: Uint8Array): StoredRepository {
+  if (stored === undefined) return undefined;
+  const files = new Map(stored.files.map(({ name, bytes }) => [name, bytes]));
+  const trustedRoot = pinnedRoot ?? lowestRoot(files);
+  const verification = { trustedRoot, files, nowMs: stored.publishedAtSeconds * 1000 };
+  return { verification, roles: verifyRepository(verification).roles };
 }
 
 function describe(difference: string): string {

@@ -109,6 +109,16 @@ const NOUNS: readonly Noun[] = [
     load: () => import('./status.ts'),
   },
   {
+    name: 'backup',
+    description: 'make one file of all that the server keeps, while it runs or not',
+    load: () => import('./backup.ts'),
+  },
+  {
+    name: 'restore',
+    description: 'replace the state of a server that is stopped by that of a backup',
+    load: () => import('./restore.ts'),
+  },
+  {
     name: 'watch',
     description: 'see from outside, with nothing but a root, whether what a server serves is current',
     load: () => import('./watch.ts'),
