@@ -4,6 +4,7 @@ import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'nod
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Readable } from 'node:stream';
+import { bytesEqual } from '../../core/bytes.ts';
 import { syncFolder, writeFileDurably } from '../../core/durable-file.ts';
 import { isErrno } from '../../signing/keys/key-file.ts';
 import {
@@ -20,6 +21,7 @@ import { differenceFromServed, type StoredRepository, storedRepository } from '.
 import { type ArchiveEntry, readArchive } from './archive.ts';
 import { BackupError } from './backup-error.ts';
 import { damaged } from './byte-reader.ts';
+import { lockDatabase, servedBy } from './old-database.ts';
 import { finishRestore, PENDING } from './pending-restore.ts';
 
 export interface RestoreInput {
@@ -43,6 +45,8 @@ export interface RestoreReport {
 
 const STAGING = /^\.restore-[0-9a-f]{24}$/;
 const ARTIFACTS = 'artifacts/';
+const CA = 'tls/ca.pem';
+const CA_KEY = 'tls/ca.key';
 
 /**
  * Replaces the state of a server that is stopped by that of a backup. All of it is unpacked, verified,
@@ -56,13 +60,13 @@ export async function restoreBackup(input: RestoreInput): Promise<RestoreReport>
   const { dataDir } = input;
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   await finishRestore(dataDir);
-  const unlock = lockDatabase(join(dataDir, 'state.db'), await readdir(dataDir));
+  const old = lockDatabase(dataDir);
   try {
     await sweepStaging(dataDir);
     const staging = join(dataDir, `.restore-${randomBytes(12).toString('hex')}`);
     await mkdir(staging, { mode: 0o700 });
     try {
-      const report = await stage(input, staging);
+      const report = await stage(input, { staging, served: servedBy(old) });
       await syncTree(staging);
       await rename(staging, join(dataDir, PENDING));
       await syncFolder(dataDir);
@@ -72,37 +76,17 @@ export async function restoreBackup(input: RestoreInput): Promise<RestoreReport>
       await rm(staging, { recursive: true, force: true });
     }
   } finally {
-    unlock();
+    old?.close();
   }
 }
 
-/**
- * Nobody else has the database open, and nobody opens it while this is held. Leaving WAL mode also puts all
- * of the old database into its one file.
- */
-function lockDatabase(path: string, names: readonly string[]): () => void {
-  if (!names.includes('state.db')) return () => {};
-  const database = new DatabaseSync(path, { timeout: 0 });
-  try {
-    database.exec('pragma journal_mode = delete; begin exclusive');
-  } catch (cause) {
-    database.close();
-    // What is no database any more is what backups are for.
-    if (!isBusy(cause)) return () => {};
-    throw new BackupError('server-running', `${path} is in use: stop the server first`, { cause });
-  }
-  return () => database.close();
+interface Staging {
+  readonly staging: string;
+  /** What the state that is replaced has in its database. */
+  readonly served: SeenRoles | undefined;
 }
 
-const SQLITE_BUSY = 5;
-const SQLITE_LOCKED = 6;
-
-function isBusy(error: unknown): boolean {
-  const code = error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0;
-  return code === SQLITE_BUSY || code === SQLITE_LOCKED;
-}
-
-async function stage(input: RestoreInput, staging: string): Promise<RestoreReport> {
+async function stage(input: RestoreInput, { staging, served }: Staging): Promise<RestoreReport> {
   const { dataDir, file } = input;
   const artifacts = await createArtifactStore({ folder: join(dataDir, 'artifacts') });
   const entries: string[] = [];
@@ -118,8 +102,26 @@ async function stage(input: RestoreInput, staging: string): Promise<RestoreRepor
   requireIntact(database);
   const { voided, stored } = await prepare(database, input.nowMs);
   leaveWal(database);
-  const olderThanServed = await settleFloor(stored, input, staging);
+  await keepAuthorityKey(dataDir, staging);
+  const olderThanServed = await settleFloor(stored, input, { staging, served });
   return { entries, voided, ...(olderThanServed !== undefined && { olderThanServed }) };
+}
+
+/** The key of the same CA, when the backup was made while it was kept elsewhere. */
+async function keepAuthorityKey(dataDir: string, staging: string): Promise<void> {
+  const [was, is, key, restored] = await Promise.all(
+    [join(dataDir, CA), join(staging, CA), join(dataDir, CA_KEY), join(staging, CA_KEY)].map(readIfThere),
+  );
+  if (was === undefined || key === undefined || restored !== undefined) return;
+  if (is === undefined || !bytesEqual(was, is)) return;
+  await writeFileDurably({ path: join(staging, CA_KEY), contents: key, replace: false });
+}
+
+async function readIfThere(path: string): Promise<Buffer | undefined> {
+  return readFile(path).catch((error: unknown) => {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  });
 }
 
 async function unpack(
@@ -146,6 +148,7 @@ function requireIntact(path: string): void {
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(path);
+    database.exec('pragma trusted_schema = off');
     const [first] = database.prepare('pragma integrity_check').all();
     if (first?.integrity_check !== 'ok') damaged(`the database: ${String(first?.integrity_check)}`);
     if (database.prepare('pragma foreign_key_check').all().length > 0)
@@ -183,10 +186,10 @@ function leaveWal(path: string): void {
 async function settleFloor(
   stored: StoredRepository,
   { dataDir, servedFloor, publishLater }: RestoreInput,
-  staging: string,
+  { staging, served }: Staging,
 ): Promise<string | undefined> {
   const path = join(staging, SERVED_FLOOR_FILE);
-  const known = [await loadFloor(path), await loadFloor(join(dataDir, SERVED_FLOOR_FILE))];
+  const known = [await loadFloor(path), await loadFloor(join(dataDir, SERVED_FLOOR_FILE)), served];
   if (servedFloor !== undefined) known.push(parseServedFloor(await readFile(servedFloor), servedFloor));
   const above = known.filter(
     (floor) => floor !== undefined && differenceFromServed(stored, floor) !== undefined,
@@ -204,12 +207,8 @@ async function settleFloor(
 }
 
 async function loadFloor(path: string): Promise<SeenRoles | undefined> {
-  try {
-    return parseServedFloor(await readFile(path), path);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
-  }
+  const bytes = await readIfThere(path);
+  return bytes && parseServedFloor(bytes, path);
 }
 
 function timestampOf(floor: SeenRoles | undefined): number {

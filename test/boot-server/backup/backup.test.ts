@@ -175,6 +175,28 @@ describe('a restore', () => {
     expect((await readiness()).status).toBe(200);
   });
 
+  test('R4 does not go behind what the old database has published, though its floor is gone', async () => {
+    await backup();
+    await world.desk.addRelease(5);
+    expect((await world.publishDesk()).status).toBe(200);
+    await world.stop();
+    await rm(data('served-floor.json'));
+    await expect(restore({ dataDir: data() })).rejects.toMatchObject({ code: 'backup-older-than-served' });
+    await world.open();
+    expect((await readiness()).status).toBe(200);
+  });
+
+  test('keeps the key of the CA that was elsewhere when the backup was made', async () => {
+    await world.stop();
+    const key = await readFile(data('tls/ca.key'));
+    await rm(data('tls/ca.key'));
+    await backup(lock());
+    await writeFile(data('tls/ca.key'), key, { mode: 0o600 });
+    await restore({ dataDir: data() });
+    expect(await readFile(data('tls/ca.key'))).toEqual(key);
+    await world.open();
+  });
+
   test('R4 does not go behind a floor that was kept elsewhere', async () => {
     await backup();
     await world.desk.addRelease(3);
