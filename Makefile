@@ -7,7 +7,7 @@ SHELL_FILES = $(shell git grep -l '^#!/bin/sh' -- agent images setup .ci)
 
 help:
 	@echo 'make demo    a machine with real firmware and a TPM boots from this server, then attacks are refused'
-	@echo '             (make demo ARGS=--quick stops after the first boot)'
+	@echo '             (make demo ARGS=--quick stops after the first boot; ARGS=--rollouts shows updates and fallbacks)'
 	@echo 'make test    everything that proves it, end to end too'
 	@echo 'make check   format, lint, types and the fast tests: before every commit'
 	@echo 'make bench   measure, and write docs/benchmarks.md'

@@ -8,8 +8,12 @@ import { createCleanup } from './cleanup.ts';
 import { readVerdicts } from './demo/server-records.ts';
 import { STEPS, setUpStage } from './demo/stage.ts';
 import type { Check, Stage } from './demo/step.ts';
+import { ROLLOUT_RELEASES, ROLLOUT_STEPS } from './rollouts/story.ts';
 
-const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false } } });
+const { values } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, rollouts: { type: 'boolean', default: false } },
+});
+const steps = values.rollouts ? ROLLOUT_STEPS : STEPS;
 const folder = join(import.meta.dirname, '../build/demo');
 const started = performance.now();
 const checks: Check[] = [];
@@ -37,9 +41,10 @@ async function run(): Promise<void> {
     cleanup,
     say,
     check,
+    ...(values.rollouts && { releases: ROLLOUT_RELEASES }),
     timing: (name, since) => timings.push({ name, seconds: Math.round(since * 10) / 10 }),
   });
-  for (const step of values.quick ? STEPS.slice(0, 1) : STEPS) {
+  for (const step of values.quick ? steps.slice(0, 1) : steps) {
     console.log(`\n== ${step.title}`);
     await step.run(stage);
   }

@@ -52,6 +52,8 @@ export interface World {
     tpm: SoftwareTpm;
     port?: number;
     moreSigners?: readonly Uint8Array[];
+    /** Goes on when its system reboots, as a machine on a shelf does. */
+    allowReboot?: boolean;
   }): Promise<Machine>;
 }
 
@@ -116,14 +118,14 @@ export async function createWorld(folder: string, cleanup: Cleanup): Promise<Wor
       await runCommand('boot-sign', ['publish', repository, '--socket', socket]);
     },
     createTpm: (name) => createSoftwareTpm(manufacturer, join(folder, 'tpms', name)),
-    async startMachine({ name, tpm, port = ports.firmware, moreSigners = [] }) {
+    async startMachine({ name, tpm, port = ports.firmware, moreSigners = [], allowReboot = false }) {
       machines += 1;
       const machineFolder = join(folder, 'machines', `${machines}-${name}`);
       await mkdir(machineFolder, { recursive: true });
       const varsFile = join(machineFolder, 'vars.fd');
       const mac = `52:54:00:b0:07:${machines.toString(16).padStart(2, '0')}`;
       await writeFile(varsFile, await composeVars(world, { mac, port, moreSigners }));
-      return startMachine({ name, folder: machineFolder, varsFile, tpm, mac }, cleanup);
+      return startMachine({ name, folder: machineFolder, varsFile, tpm, mac, allowReboot }, cleanup);
     },
   };
   return world;
@@ -136,14 +138,24 @@ export interface Published {
 }
 
 /** Keys, stage-0 and release 1, published on the running server. */
-export async function publishFirstRelease(world: World): Promise<Published> {
+export async function publishFirstRelease(
+  world: World,
+  { channels = [CHANNEL], plays }: { channels?: readonly string[]; plays?: string } = {},
+): Promise<Published> {
   const grantKey = join(world.folder, 'grant-key.json');
   await writeFile(grantKey, await world.admin('grant-key'));
   // The cheapest key stretching: these keys live as long as this folder.
-  await world.sign('init', '--grant-key', grantKey, '--channel', CHANNEL, '--key-cost', '12');
+  const named = channels.flatMap((channel) => ['--channel', channel]);
+  await world.sign('init', '--grant-key', grantKey, ...named, '--key-cost', '12');
   const stage0 = await signStage0(world, { build: 1 });
-  const release = await signRelease(world, { version: 1, name: RELEASE_NAME });
+  const releases: Published['release'][] = [];
+  for (const channel of channels)
+    releases.push(
+      await signRelease(world, { version: 1, name: RELEASE_NAME, channel, ...(plays && { plays }) }),
+    );
   await world.publish();
+  const [release] = releases;
+  if (release === undefined) throw new LabError('command-failed', 'a world needs a channel');
   return { stage0, release };
 }
 
@@ -163,24 +175,36 @@ export async function signStage0(
   return JSON.parse(said) as Published['stage0'];
 }
 
-/** A demo release: on `bootward.demo=second-grant` it proves what runs, then its root asks for another grant. */
+/**
+ * A demo release. What it plays once it runs (images/demo-os/init) is on its command line: unless told otherwise it
+ * proves what runs, then its root asks for another grant.
+ */
 export async function signRelease(
   world: World,
-  { version, name }: { version: number; name: string },
+  on: {
+    version: number;
+    name: string;
+    channel?: string;
+    plays?: string;
+    /** Further files for its /etc/bootward. */
+    files?: Readonly<Record<string, Uint8Array>>;
+  },
 ): Promise<Published['release']> {
-  const initramfsFile = join(world.folder, `initramfs-${version}`);
+  const { version, name, channel = CHANNEL, plays = 'second-grant', files = {} } = on;
+  const initramfsFile = join(world.folder, `initramfs-${channel}-${version}`);
   const base = await readFile(join(BUILD, 'demo-os', 'initramfs.cpio.zst'));
   const config = {
     'agent.conf': Buffer.from(`server_url=https://${HOST_ADDRESS}:${world.ports.agents}\n`),
     'server-ca.pem': await readFile(join(world.dataDir, 'tls', 'ca.pem')),
     'root.json': await readFile(join(world.repository, 'metadata', '1.root.json')),
+    ...files,
   };
   await writeFile(initramfsFile, composeDemoInitramfs({ initramfs: base, name, config }));
   const said = await world.sign(
     'release',
-    ...['--channel', CHANNEL, '--version', String(version), '--name', name, '--sign-kernel'],
+    ...['--channel', channel, '--version', String(version), '--name', name, '--sign-kernel'],
     ...['--kernel', join(BUILD, 'demo-os', 'vmlinuz'), '--initramfs', initramfsFile],
-    ...['--cmdline', 'console=ttyS0 quiet panic=10 bootward.demo=second-grant'],
+    ...['--cmdline', `console=ttyS0 quiet panic=1 bootward.demo=${plays}`],
   );
   return JSON.parse(said) as Published['release'];
 }

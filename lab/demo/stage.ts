@@ -29,13 +29,15 @@ export async function setUpStage(on: {
   say: Stage['say'];
   check: Stage['check'];
   timing: Stage['timing'];
+  /** What there is besides the demo's one channel, and what the first releases play. */
+  releases?: Parameters<typeof publishFirstRelease>[1];
 }): Promise<Stage> {
-  const { folder, cleanup, say, check, timing } = on;
+  const { folder, cleanup, say, check, timing, releases } = on;
   const world = await createWorld(folder, cleanup);
   const tpms = { first: await world.createTpm('first'), second: await world.createTpm('second') };
   await acceptManufacturer(world);
   await world.startServer();
-  const published = await publishFirstRelease(world);
+  const published = await publishFirstRelease(world, releases);
   return {
     world,
     published,
