@@ -1,4 +1,5 @@
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createPublicKey } from 'node:crypto';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findFreePort, startBootServerProcess } from '../../lab/boot-server-process.ts';
 import { createCleanup } from '../../lab/cleanup.ts';
@@ -61,6 +62,7 @@ export async function openRealLab(): Promise<RealLab> {
       serverUrl: `https://127.0.0.1:${port}`,
       serverCa: readFileSync(join(folder, 'server/tls/ca.pem'), 'latin1'),
       tufRoot: readFileSync(join(folder, 'repository/metadata/1.root.json')),
+      floorKey: readFloorKey(join(folder, 'repository/metadata')),
     });
     const start = (...command: string[]) =>
       startAgent({ folder: home, tcti: tpm.tcti, eventLog }, ...command);
@@ -140,6 +142,20 @@ async function publish(folder: string, on: { socket: string; port: number }): Pr
   );
   await runCommand('boot-sign', ['publish', repository, '--socket', on.socket]);
   return readFileSync(join(folder, 'stage0.efi'));
+}
+
+/** As the listing of the one stage-0 has it, which is as its image has it. */
+function readFloorKey(metadata: string): string {
+  const files = readdirSync(metadata).filter((name) => name.endsWith('.stage0.json'));
+  const file = files.sort().at(-1) ?? 'none';
+  const { signed } = JSON.parse(readFileSync(join(metadata, file), 'utf8')) as {
+    signed: { targets: Record<string, { custom: { floorKey: string } }> };
+  };
+  const [target] = Object.values(signed.targets);
+  const key = Buffer.from(target?.custom.floorKey ?? '', 'base64');
+  return createPublicKey({ key, format: 'der', type: 'spki' })
+    .export({ type: 'spki', format: 'pem' })
+    .toString();
 }
 
 /** What firmware extends into PCR 4 under Secure Boot, and systemd-stub 252 into PCR 11. */
