@@ -28,7 +28,10 @@ sha256_of() { # FILE
 }
 
 hash_of_hex() { # HEX
-  unhex "$1" | sha256sum | cut -c 1-64
+  unhex "$1" | sha256sum | {
+    read -r hash _
+    echo "$hash"
+  }
 }
 
 size_of() { # FILE

@@ -50,27 +50,26 @@ floor_expect() {
   floor_policy=$(hash_of_hex "$(hash_of_hex "${PCR_ZERO}0000016a$floor_key_name")$(hex_of "$floor/reference")")
 }
 
-# Whose index it is, by its Name: that covers handle, attributes, policy and size (Part 1, 16)
+# Whose index it is: its public area, all of it (TPMS_NV_PUBLIC, Part 2, 13.5). There are two lines `value:`, of the
+# hash and of the attributes.
 floor_judge_public() {
   floor_state=foreign
   tpm nvreadpublic "$FLOOR_INDEX" >"$floor/public.upper" || floor_unreadable
   tr 'A-F' 'a-f' <"$floor/public.upper" >"$floor/public"
-  # The last `value:` is that of the attributes.
-  floor_name='' floor_attributes=
-  while read -r floor_word floor_value _; do
+  floor_values='' floor_size='' floor_found_policy=
+  while read -r floor_word floor_value floor_more; do
     case $floor_word in
-      name:) floor_name=$floor_value ;;
-      value:) floor_attributes=$floor_value ;;
+      value:) floor_values="$floor_values $floor_value" ;;
+      size:) floor_size=$floor_value ;;
+      authorization) floor_found_policy=$floor_more ;;
     esac
   done <"$floor/public"
-  case $floor_attributes in
-    "0x${FLOOR_UNWRITTEN#0}") floor_found=unwritten floor_attributes=$FLOOR_UNWRITTEN ;;
-    "0x$FLOOR_WRITTEN") floor_found=written floor_attributes=$FLOOR_WRITTEN ;;
-    "0x$FLOOR_LOCKED") floor_found=locked floor_attributes=$FLOOR_LOCKED ;;
-    *) return 0 ;;
+  [ "$floor_size $floor_found_policy" = "$FLOOR_BYTES $floor_policy" ] || return 0
+  case $floor_values in
+    " 0xb 0x${FLOOR_UNWRITTEN#0}") floor_state=unwritten ;;
+    " 0xb 0x$FLOOR_WRITTEN") floor_state=written ;;
+    " 0xb 0x$FLOOR_LOCKED") floor_state=locked ;;
   esac
-  [ "$floor_name" != "000b$(hash_of_hex "${FLOOR_INDEX#0x}000b${floor_attributes}0020${floor_policy}0040")" ] ||
-    floor_state=$floor_found
 }
 
 # Read by the index's own authorization, which is empty, so a password of the owner does not matter.
