@@ -7,8 +7,9 @@ import { defineConfig } from 'vitest/config';
 /** Tests that start programs by the dozen. */
 const PROCESSES = [
   'test/boot-signer/**/*.test.ts',
-  'test/boot-server/api/killed-*.test.ts',
-  'test/cli/killed-boot-sign.test.ts',
+  'test/boot-server/api/{killed-*,enrolment-swtpm}.test.ts',
+  'test/boot-server/verification/started-program.test.ts',
+  'test/cli/{boot-sign,killed-boot-sign,trust-anchors}*.test.ts',
   'test/fleet-sim/rollout.test.ts',
   'test/cli/hostile-documents.test.ts',
   'test/signing/keys/{pkcs11,command-hook}*.test.ts',
