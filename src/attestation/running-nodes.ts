@@ -5,7 +5,7 @@ export interface RunningNodeStore {
   /** Enrolled nodes of this channel that are not suspect and last proved themselves before this moment. */
   listSilent(query: { channel: string; provenBeforeSeconds: number; limit: number }): Promise<string[]>;
   /**
-   * Makes the node suspect and closes its grants, unless it has proven itself meanwhile: of two servers that see
+   * Makes the node suspect and closes its grants, unless it has proven itself meanwhile: of two rounds that see
    * the silence, one does it. `unchanged` for the other.
    */
   suspectSilent(of: {

@@ -20,6 +20,7 @@ import { createSqlTrustAnchorStore } from '../storage/sql-trust-anchors.ts';
 import { openAnchorFolder } from './anchor-folder.ts';
 import { finishRestore } from './backup/pending-restore.ts';
 import type { Config } from './config.ts';
+import { lockDataFolder } from './data-folder.ts';
 import { createVerifiedSlices } from './delivery/verified-slices.ts';
 import { createAgentsDoor, createFirmwareDoor, createOperatorsDoor } from './doors.ts';
 import type { Logger } from './logger.ts';
@@ -72,12 +73,32 @@ export interface BootServer {
   stop(): Promise<void>;
 }
 
-/** The one place where every part of the server meets. Resolves when all doors are open. */
-export async function startBootServer(on: {
+interface Start {
   config: Config;
   logger: Logger;
   clock?: Clock;
-}): Promise<BootServer> {
+}
+
+/**
+ * Resolves when all doors are open.
+ *
+ * @throws {DataFolderError} while another server uses the data folder; then nothing in it was touched
+ */
+export async function startBootServer(on: Start): Promise<BootServer> {
+  const { dataDir } = on.config;
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  const release = await lockDataFolder(dataDir);
+  try {
+    const { ports, stop } = await open(on);
+    return { ports, stop: () => stop().finally(release) };
+  } catch (cause) {
+    await release();
+    throw cause;
+  }
+}
+
+/** The one place where every part of the server meets. */
+async function open(on: Start): Promise<BootServer> {
   const { config, logger, clock = systemClock } = on;
   const state = await openState(config, clock);
   const services = createServices(state, { config, clock, logger });
@@ -109,7 +130,6 @@ export async function startBootServer(on: {
 /** Everything that lies on disk; what is missing is made on the first start, what is there is checked. */
 async function openState(config: Config, clock: Clock) {
   const { dataDir, publicHosts, trust } = config;
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
   await finishRestore(dataDir);
   await sweepTemporaryFiles(dataDir);
   const tls = await loadTlsFolder({ folder: join(dataDir, 'tls'), publicHosts, clock });

@@ -12,7 +12,7 @@ export interface BootReport {
 
 /**
  * Slots, rollouts, and what nodes went through. Every write is one durable transaction with its events, conditional on
- * what it was decided from: of two servers or two requests that decide at one time, one writes, and the other hears
+ * what it was decided from: of two requests that decide at one time, one writes, and the other hears
  * `moved` and decides again.
  */
 export interface ChannelStore {

@@ -7,7 +7,7 @@ import { Problem } from '../problems.ts';
 import type { PolicySource } from './appraiser.ts';
 
 export interface PolicyService {
-  /** Read afresh each time, so that several servers on one database agree at the next request. */
+  /** Read afresh each time: what was applied counts from the next request on. */
   source: PolicySource;
   /** What operators found good for this node. */
   approvalsFor(node: { channel: string; nodeId?: string }): Promise<FirmwareApproval[]>;

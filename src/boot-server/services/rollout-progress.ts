@@ -16,7 +16,7 @@ const MAX_SILENT_PER_CHANNEL = 1000;
 
 /**
  * What time does to rollouts: boots whose health window has passed have failed, and each running rollout goes a step
- * on, completes, or halts. Several servers may do this at one time: one of them does each thing.
+ * on, completes, or halts. Requests go on meanwhile: who was faster has decided, and the next round sees it.
  */
 export async function progressRollouts(on: {
   channels: ChannelStore;
