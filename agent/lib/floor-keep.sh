@@ -87,8 +87,9 @@ floor_define() {
     -a 'policywrite|write_stclear|ownerread|authread|no_da' -L "$floor/policy"
 }
 
-# One session for writing and locking. The approval is for what this stage-0 measures and PCR 14 of zero: the TPM
-# verifies it (Part 3, 20.1) and gives a ticket that serves both times.
+# One session for writing and locking. The approval is for what this stage-0 measures, and zero where it got
+# parameters or extensions (12, 13) or handed over (14): the TPM verifies it (Part 3, 20.1) and gives a ticket that
+# serves both times.
 floor_open_session() {
   floor_do 'start a session' startauthsession -Q --policy-session -S "$floor/session"
   floor_do 'load its key' loadexternal -Q -C o -G ecc -a "$FLOOR_KEY_ATTRIBUTES" -u "$BOOTWARD_ETC/floor-key.pem" \
@@ -105,7 +106,7 @@ floor_open_session() {
 }
 
 floor_measure() {
-  floor_do 'take its PCRs' policypcr -Q -S "$floor/session" -l sha256:4,11,14 -L "$floor/measured"
+  floor_do 'take its PCRs' policypcr -Q -S "$floor/session" -l sha256:4,11,12,13,14 -L "$floor/measured"
 }
 
 floor_authorize() {

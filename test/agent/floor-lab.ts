@@ -8,8 +8,8 @@ import type { Outcome, Scenario, ScriptedLab } from './scripted-lab.ts';
 import { CHANNEL } from './signed-world.ts';
 
 export const FLOOR_INDEX = '0x0180b007';
-/** TPM2_CC_PolicyPCR; SHA-256 bank, PCRs 4, 11 and 14 (Part 3, 23.7). */
-const POLICY_PCR_HEX = '0000017f00000001000b03104800';
+/** TPM2_CC_PolicyPCR; SHA-256 bank, PCRs 4 and 11 to 14 (Part 3, 23.7). */
+const POLICY_PCR_HEX = '0000017f00000001000b03107800';
 
 export interface FloorKey {
   key: KeyObject;
@@ -30,12 +30,12 @@ export function createFloorKey(): FloorKey {
   return { key, publicPem: createPublicKey(key).export({ type: 'spki', format: 'pem' }).toString() };
 }
 
-/** As boot-sign approves a build: for its PCRs 4 and 11, and PCR 14 of zero. */
+/** As boot-sign approves a build: for its PCRs 4 and 11, and PCRs 12, 13 and 14 of zero. */
 export function approve(
   { key }: FloorKey,
   { pcr4 = '0'.repeat(64), pcr11 = '0'.repeat(64) }: { pcr4?: string; pcr11?: string } = {},
 ): string {
-  const values = sha256(fromHex(pcr4 + pcr11 + '0'.repeat(64)));
+  const values = sha256(fromHex(pcr4 + pcr11 + '0'.repeat(3 * 64)));
   const policy = sha256(concatBytes(new Uint8Array(32), fromHex(POLICY_PCR_HEX), values));
   return toHex(sign('sha256', concatBytes(policy, utf8Bytes('bootward-nv-v1')), key));
 }
@@ -74,7 +74,7 @@ export function writeAsStage0(on: { tpm: HostTpm; key: FloorKey; file: string; f
   writeFileSync(path('signature'), fromHex(approve(key)));
   const session = path('session');
   tpm.run('startauthsession', '--policy-session', '-S', session);
-  tpm.run('policypcr', '-S', session, '-l', 'sha256:4,11,14', '-L', path('policy'));
+  tpm.run('policypcr', '-S', session, '-l', 'sha256:4,11,12,13,14', '-L', path('policy'));
   const load = ['-C', 'o', '-G', 'ecc', '-u', path('key.pem')];
   tpm.run('loadexternal', ...load, '-c', path('key'), '-n', path('name'));
   tpm.run('flushcontext', '-t');

@@ -18,6 +18,7 @@ import {
   recordIn,
   writeAsStage0,
 } from './floor-lab.ts';
+import type { HostTpm } from './host-tpm.ts';
 import { cutPower, FLOOR_COMMANDS } from './power-cut.ts';
 import { type Outcome, openScriptedLab, POISONED, type Scenario, type ScriptedLab } from './scripted-lab.ts';
 import { createKeys } from './signed-world.ts';
@@ -281,6 +282,11 @@ describe('a TPM that does not do it ends the boot in poison', () => {
     expect(await stopOf({ lies: { approval: approve(key, { pcr11: 'aa'.repeat(32) }) } })).toBe(
       'floor-approval-refused',
     );
+  });
+
+  it.each([12, 13])('P8 by name when PCR %i says that systemd-stub was given something', async (pcr) => {
+    const prepare = (tpm: HostTpm) => tpm.extend(pcr, 'aa'.repeat(32));
+    expect(await stopOf({ prepare })).toBe('floor-approval-refused');
   });
 
   it('by name when the approval is of another key', async () => {

@@ -8,7 +8,7 @@ import { type SoftwareTpm, startSoftwareTpm } from './software-tpm.ts';
 const AK_ATTRIBUTES = 'restricted|sign|fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda';
 export const INDEX = '0x0180b007';
 const ATTRIBUTES = 'policywrite|write_stclear|ownerread|authread|no_da';
-const PCRS = [4, 11, 14];
+const PCRS = [4, 11, 12, 13, 14];
 
 /** What booting the one stage-0 of these tests measures. */
 const MEASURED = { 4: sha256(Buffer.from('stage-0')), 11: sha256(Buffer.from('its sections')) };

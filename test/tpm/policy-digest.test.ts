@@ -8,9 +8,11 @@ const RECORDED = {
   pcrs: new Map([
     [4, fromHex('9ef814b42fa0be12d197c44d3e8e03441a4b1118237658368ba1351090e556ed')],
     [11, fromHex('86bfbce7f88e77dab6bbfb923bb70e2411d374dc658db751c9bdec438f5cce54')],
+    [12, new Uint8Array(32)],
+    [13, new Uint8Array(32)],
     [14, new Uint8Array(32)],
   ]),
-  policyPcr: '58e97c96c33ddc3233c80ec0fbcb7c2548578abaa4ba584ad5b212a5c2efe20e',
+  policyPcr: 'b0afb9d456eba56b00433ebbd4392e907d65869c122eac2b5919469ab0b0e710',
   keyName: fromHex('000bd6fb0cbfb23dbbaa1658d620653f2ea21e2d79c4ffdcd0641a4ec8cdaab65a46'),
   policyRef: asciiBytes('bootward-nv-v1'),
   policyAuthorize: 'ebb5f0e61d6a6c47c0dd6b2eeb9afb1191c9fe54c0c5978272e7645f4061b8f8',
@@ -28,7 +30,7 @@ describe('policy digests', () => {
     const others = [
       new Map([...RECORDED.pcrs].slice(0, 2)),
       new Map([...RECORDED.pcrs, [7, new Uint8Array(32)]]),
-      new Map([...RECORDED.pcrs, [14, new Uint8Array(32).fill(1)]]),
+      ...[12, 13, 14].map((pcr) => new Map([...RECORDED.pcrs, [pcr, new Uint8Array(32).fill(1)]])),
     ];
     for (const pcrs of others)
       expect(toHex(policyPcrDigest(SHA256, { bank: SHA256, pcrs }))).not.toBe(RECORDED.policyPcr);

@@ -73,7 +73,7 @@ describe.skipIf(!hasSoftwareTpm())('the floor in a real TPM (swtpm)', { timeout:
       untrustedEvidence: { ...quote, ...(floor && { floor }) },
       policy: {
         bank: 'sha256',
-        pcrs: [4, 11, 14],
+        pcrs: [4, 11, 12, 13, 14],
         eventLog: 'optional',
         referenceValues: [],
         floor: { required: true, channelHash: RECORD.channelHash, lowest: VERSIONS },
@@ -134,6 +134,16 @@ describe.skipIf(!hasSoftwareTpm())('the floor in a real TPM (swtpm)', { timeout:
   it('P8 is not written by a stage-0 with other sections', () => {
     machine.write(BYTES, APPROVAL);
     machine.powerCycle({ 4: sha256(Buffer.from('stage-0')), 11: sha256(Buffer.from('other sections')) });
+    expect(() => machine.write(RAISED, APPROVAL)).toThrow(RC.pcrsDiffer);
+  });
+
+  it.each([
+    ['parameters', 12],
+    ['extensions', 13],
+  ])('P8 is not written by an approved stage-0 that was given %s (PCR %i)', (_what, pcr) => {
+    machine.write(BYTES, APPROVAL);
+    machine.powerCycle();
+    machine.extend(pcr, sha256(Buffer.from('init=/bin/sh')));
     expect(() => machine.write(RAISED, APPROVAL)).toThrow(RC.pcrsDiffer);
   });
 
