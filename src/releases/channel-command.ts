@@ -2,11 +2,14 @@ import { newestRelease, type Release, requireListed } from './catalog.ts';
 import {
   type ChannelState,
   followNewest,
+  otherSlot,
+  requireContent,
   rollBack,
   type SlottedChannel,
   stage,
   useSlots,
 } from './channel.ts';
+import { ReleaseError } from './errors.ts';
 import type { HealthRules } from './node-releases.ts';
 import { abortRollout, pauseRollout, promote, resumeRollout, startRollout } from './rollout-commands.ts';
 import type { RolloutPlan } from './rollout-plan.ts';
@@ -57,10 +60,20 @@ export function applyCommand(state: ChannelState, command: ChannelCommand, on: C
     case 'abort-rollout':
       return abortRollout(slotsFor(state, on), { ...command, atSeconds });
     case 'promote':
-      return promote(slotsFor(state, on), atSeconds);
+      return promote(requireOtherListed(slotsFor(state, on), listed), atSeconds);
     case 'roll-back':
-      return rollBack(slotsFor(state, on), atSeconds);
+      return rollBack(requireOtherListed(slotsFor(state, on), listed), atSeconds);
   }
+}
+
+/** Nodes would go on getting the active slot's, and nobody would know. */
+function requireOtherListed(state: SlottedChannel, listed: readonly Release[]): SlottedChannel {
+  const content = requireContent(state, otherSlot(state.active));
+  if (listed.some(({ listing }) => listing.sha256 === content.releaseDigest)) return state;
+  throw new ReleaseError(
+    'release-not-listed',
+    `version ${content.version} in slot ${otherSlot(state.active)} is not listed any more, so no node would get it: stage one that is`,
+  );
 }
 
 /** Where a channel followed the newest until now, that is what is in force, unless it is the very one to come. */

@@ -34,8 +34,12 @@ export interface SlottedChannel {
   readonly channel: string;
   readonly revision: number;
   readonly health: HealthRules;
+  /** Boots from before it were judged by nobody. */
+  readonly slotsSinceSeconds: number;
   readonly active: SlotName;
   readonly slots: Slots;
+  /** What the other slot held before another release was staged into it: nodes may still live on it. */
+  readonly previous?: SlotContent;
   /** The open one, or the last that ended. */
   readonly rollout?: Rollout;
 }
@@ -63,7 +67,15 @@ export function useSlots(
   const slots: Slots = inForce
     ? { A: { ...contentOf(inForce, atSeconds), activatedAtSeconds: atSeconds } }
     : {};
-  return { mode: 'slots', channel, revision: revision + 1, health, active: 'A', slots };
+  return {
+    mode: 'slots',
+    channel,
+    revision: revision + 1,
+    health,
+    slotsSinceSeconds: atSeconds,
+    active: 'A',
+    slots,
+  };
 }
 
 /** @throws {ReleaseError} `rollout-open` */
@@ -93,8 +105,10 @@ export function stage(state: SlottedChannel, release: Release, atSeconds: number
       `version ${content.version} is active in slot ${state.active} already: there is nothing to stage`,
     );
   const slot = otherSlot(state.active);
-  if (state.slots[slot]?.releaseDigest === content.releaseDigest) return state;
-  return changed({ ...state, slots: { ...state.slots, [slot]: content } });
+  const held = state.slots[slot];
+  if (held?.releaseDigest === content.releaseDigest) return state;
+  const previous = held?.activatedAtSeconds === undefined ? state.previous : held;
+  return changed({ ...state, slots: { ...state.slots, [slot]: content }, ...(previous && { previous }) });
 }
 
 /**
@@ -106,8 +120,9 @@ export function stage(state: SlottedChannel, release: Release, atSeconds: number
 export function switchSlots(state: SlottedChannel, atSeconds: number): SlottedChannel {
   requireNoRollout(state, 'switch slots');
   const slot = otherSlot(state.active);
+  const { previous: _, ...kept } = state;
   return changed({
-    ...state,
+    ...kept,
     active: slot,
     slots: { ...state.slots, [slot]: { ...requireContent(state, slot), activatedAtSeconds: atSeconds } },
   });

@@ -134,18 +134,22 @@ function decideRollout(input: DecisionInput, channel: SlottedChannel): Decision 
 
 interface Candidate {
   release: Release;
-  slot: SlotName;
+  /** Absent for what no slot holds any more. */
+  slot?: SlotName;
 }
 
-/** The active slot's release; after its tries the other slot's, if that was active once. */
+/**
+ * The active slot's release; after its tries the other slot's, if that was active once; then what was in that before
+ * another release was staged.
+ */
 function decideBase({ node, listed }: DecisionInput, channel: SlottedChannel): Decision {
   const { active } = channel;
-  const first = candidateIn(channel, active, listed);
-  const second = isFallback(channel.slots[otherSlot(active)])
-    ? candidateIn(channel, otherSlot(active), listed)
-    : undefined;
-  if (first === undefined && second === undefined) return nothing(channel);
-  const candidates = [first, second].filter((candidate) => candidate !== undefined);
+  const first = candidateOf(channel.slots[active], listed, active);
+  const other = channel.slots[otherSlot(active)];
+  const second = isFallback(other) ? candidateOf(other, listed, otherSlot(active)) : undefined;
+  const third = candidateOf(channel.previous, listed);
+  const candidates = [first, second, third].filter((candidate) => candidate !== undefined);
+  if (candidates.length === 0) return nothing(channel);
   const usable = candidates.find(({ release }) => !hasGivenUp(node, release, channel));
   if (usable === undefined) return lastResort(candidates, node, channel);
   const version = `version ${usable.release.listing.version}`;
@@ -153,8 +157,8 @@ function decideBase({ node, listed }: DecisionInput, channel: SlottedChannel): D
     return { ...usable, ...because('active-slot', `${version} is in the active slot ${active}`) };
   const why =
     first === undefined
-      ? `the active slot's release is not listed any more: ${version} is in the other slot`
-      : `version ${first.release.listing.version} failed here ${channel.health.maxTries} times: ${version} is in the other slot`;
+      ? `the active slot's release is not listed any more: ${version} was active before`
+      : `version ${first.release.listing.version} failed here ${channel.health.maxTries} times: ${version} was active before`;
   return { ...usable, ...because(first === undefined ? 'active-slot-not-listed' : 'fell-back', why) };
 }
 
@@ -206,14 +210,13 @@ function nothing({ channel, slots }: SlottedChannel): Decision {
   );
 }
 
-function candidateIn(
-  channel: SlottedChannel,
-  slot: SlotName,
+function candidateOf(
+  content: SlotContent | undefined,
   listed: readonly Release[],
+  slot?: SlotName,
 ): Candidate | undefined {
-  const digest = channel.slots[slot]?.releaseDigest;
-  const release = digest === undefined ? undefined : findListed(listed, digest);
-  return release && { release, slot };
+  const release = content && findListed(listed, content.releaseDigest);
+  return release && { release, ...(slot && { slot }) };
 }
 
 function isFallback(content: SlotContent | undefined): boolean {

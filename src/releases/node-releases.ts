@@ -20,7 +20,8 @@ export interface BootFailure {
 /** The last boot of a node into one release. */
 export interface BootAttempt extends PowerCycle {
   readonly grantedAtSeconds: number;
-  readonly outcome: 'open' | 'healthy' | 'failed';
+  /** `left`: not healthy yet when the node was given another release. Nothing more is to be heard of it. */
+  readonly outcome: 'open' | 'healthy' | 'failed' | 'left';
 }
 
 /** What one node knows by experience of one release. */
@@ -66,10 +67,15 @@ export function experienceOf(record: NodeRelease, { maxTries }: HealthRules): Ex
 /**
  * The node asks for a boot: what it was granted before and never reported on has failed. In the same power cycle it has
  * not left stage-0, and asks once more for the same boot.
+ *
+ * @param now judgedSinceSeconds: boots from before it are judged by nobody
  */
-export function bookReturn(history: NodeHistory, now: PowerCycle & { atSeconds: number }): NodeHistory {
+export function bookReturn(
+  history: NodeHistory,
+  now: PowerCycle & { atSeconds: number; judgedSinceSeconds: number },
+): NodeHistory {
   return mapReleases(history, (record) =>
-    record.lastBoot.outcome === 'open' && !isSameCycle(record.lastBoot, now)
+    isOpenSince(record, now.judgedSinceSeconds) && !isSameCycle(record.lastBoot, now)
       ? bookFailure(record, { kind: 'came-back', atSeconds: now.atSeconds })
       : record,
   );
@@ -79,16 +85,24 @@ export function bookReturn(history: NodeHistory, now: PowerCycle & { atSeconds: 
 export function bookSilence(
   history: NodeHistory,
   { healthWindowSeconds }: HealthRules,
-  atSeconds: number,
+  now: { atSeconds: number; judgedSinceSeconds: number },
 ): NodeHistory {
   return mapReleases(history, (record) =>
-    record.lastBoot.outcome === 'open' && record.lastBoot.grantedAtSeconds + healthWindowSeconds <= atSeconds
-      ? bookFailure(record, { kind: 'silent', atSeconds })
+    isOpenSince(record, now.judgedSinceSeconds) &&
+    record.lastBoot.grantedAtSeconds + healthWindowSeconds <= now.atSeconds
+      ? bookFailure(record, { kind: 'silent', atSeconds: now.atSeconds })
       : record,
   );
 }
 
-/** A boot into this release begins; in a rollout that the node joins with it, from the beginning. */
+function isOpenSince({ lastBoot }: NodeRelease, sinceSeconds: number): boolean {
+  return lastBoot.outcome === 'open' && lastBoot.grantedAtSeconds >= sinceSeconds;
+}
+
+/**
+ * A boot into this release begins; in a rollout that the node joins with it, from the beginning. The node has left
+ * every other release.
+ */
 export function bookGrant(
   history: NodeHistory,
   grant: PowerCycle & { releaseDigest: string; version: number; atSeconds: number; joins?: { id: string } },
@@ -102,7 +116,16 @@ export function bookGrant(
     version,
     lastBoot: { resetCount, restartCount, grantedAtSeconds: atSeconds, outcome: 'open' },
   };
-  return { ...history, releases: new Map([...history.releases, [releaseDigest, record]]) };
+  const { releases } = mapReleases(history, leave);
+  return { ...history, releases: new Map([...releases, [releaseDigest, record]]) };
+}
+
+/** A boot that was granted and never made, or that failed and has tries left. */
+function leave(record: NodeRelease): NodeRelease {
+  const { outcome } = record.lastBoot;
+  return outcome === 'open' || outcome === 'failed'
+    ? { ...record, lastBoot: { ...record.lastBoot, outcome: 'left' } }
+    : record;
 }
 
 /**
@@ -125,9 +148,13 @@ export function bookHealth(
   return { ...history, releases: new Map([...history.releases, [record.releaseDigest, booked]]) };
 }
 
-/** An operator lets the node try again what it has given up. */
+/** An operator lets the node try again what it has given up. That it was healthy there before proves nothing now. */
 export function forgetFailures(history: NodeHistory): NodeHistory {
-  return mapReleases(history, (record) => ({ ...record, failedTries: 0 }));
+  return mapReleases(history, (record) => {
+    if (record.failedTries === 0) return record;
+    const { healthyAtSeconds: _, ...unproven } = record;
+    return { ...unproven, failedTries: 0 };
+  });
 }
 
 /** For people: what it tried and how that ended. */

@@ -1,4 +1,4 @@
-import type { ChannelState } from './channel.ts';
+import type { ChannelState, SlottedChannel } from './channel.ts';
 import {
   experienceOf,
   FAILURE_WORDS,
@@ -61,6 +61,12 @@ export function channelEvents(before: ChannelState, after: ChannelState): Releas
     if (content && content.releaseDigest !== was?.slots[slot]?.releaseDigest)
       events.push({ kind: 'slot-staged', subject, detail: { slot, version: String(content.version) } });
   }
+  if (
+    was &&
+    (was.health.maxTries !== after.health.maxTries ||
+      was.health.healthWindowSeconds !== after.health.healthWindowSeconds)
+  )
+    events.push({ kind: 'channel-health', subject, detail: { before: rulesOf(was), after: rulesOf(after) } });
   const active = after.slots[after.active];
   if (active && (was === undefined || was.active !== after.active))
     events.push({
@@ -69,6 +75,10 @@ export function channelEvents(before: ChannelState, after: ChannelState): Releas
       detail: { slot: after.active, version: String(active.version) },
     });
   return [...events, ...rolloutEvents(subject, was?.rollout, after.rollout)];
+}
+
+function rulesOf({ health }: SlottedChannel): string {
+  return `${health.maxTries} tries of ${health.healthWindowSeconds} seconds`;
 }
 
 function rolloutEvents(
@@ -83,7 +93,7 @@ function rolloutEvents(
       {
         kind: `rollout-${isNew ? 'started' : after.state === 'running' ? 'resumed' : after.state}`,
         subject,
-        detail: { what: describeRollout(after) },
+        detail: { what: describeRollout(after), budget: String(after.plan.failureBudget) },
       },
     ];
   const step = after.plan.steps[after.step];

@@ -36,7 +36,14 @@ export function startRollout(
     state: 'running',
     startedAtSeconds: atSeconds,
   };
-  return changed({ ...staged, rollout });
+  return changed({ ...staged, slots: { ...staged.slots, ...unproven(staged) }, rollout });
+}
+
+/** While it rolls out it is nobody's fallback, even if it was active once. */
+function unproven(state: SlottedChannel): SlottedChannel['slots'] {
+  const slot = otherSlot(state.active);
+  const { activatedAtSeconds: _, ...content } = requireContent(state, slot);
+  return { [slot]: content };
 }
 
 /** Whoever has begun goes on; nobody new begins. @throws {ReleaseError} */
@@ -50,7 +57,11 @@ export function resumeRollout(
   state: SlottedChannel,
   on: { failureBudget?: number; atSeconds: number },
 ): SlottedChannel {
-  const { reason: _, ...rollout } = requireRollout(state, ['paused', 'halted'], 'resume');
+  const {
+    reason: _,
+    quorumAtSeconds: __,
+    ...rollout
+  } = requireRollout(state, ['paused', 'halted'], 'resume');
   const { failureBudget = rollout.plan.failureBudget, atSeconds } = on;
   const plan = checkPlan({ ...rollout.plan, failureBudget });
   return withRollout(state, { ...rollout, plan, state: 'running', stepStartedAtSeconds: atSeconds });

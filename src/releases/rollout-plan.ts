@@ -39,9 +39,9 @@ const MAX_NODES = 1_000_000;
 const MAX_SOAK_SECONDS = 90 * 86_400;
 const GROUP = /^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/;
 
-/** 1 to 32 of a-z, 0-9 and inner hyphens. */
+/** 1 to 32 of a-z, 0-9 and inner hyphens, and no number, which would be a share. */
 export function isGroupName(value: unknown): value is string {
-  return typeof value === 'string' && GROUP.test(value);
+  return typeof value === 'string' && GROUP.test(value) && !/^\d+$/.test(value);
 }
 
 /**
@@ -65,11 +65,13 @@ export function checkPlan(plan: RolloutPlan): RolloutPlan {
   return plan;
 }
 
-/** `10`, `10%` or the name of a group. @throws {ReleaseError} `plan-invalid` */
+/** `10`, `10%` or the name of a group; and what {@link describeStep} makes of it. @throws {ReleaseError} `plan-invalid` */
 export function parseStep(text: string): RolloutStep {
-  const percent = /^(\d{1,3})%?$/.exec(text)?.[1];
+  const percent = /^(\d{1,3}) ?%?$/.exec(text)?.[1];
   const step: RolloutStep =
-    percent === undefined ? { kind: 'group', group: text } : { kind: 'percent', percent: Number(percent) };
+    percent === undefined
+      ? { kind: 'group', group: text.replace(/^group /, '') }
+      : { kind: 'percent', percent: Number(percent) };
   checkStep(step);
   return step;
 }

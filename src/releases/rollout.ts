@@ -17,6 +17,8 @@ export interface Rollout {
   /** Index into the plan's steps. */
   readonly step: number;
   readonly stepStartedAtSeconds: number;
+  /** When enough of the step's nodes had reported: the soak begins. */
+  readonly quorumAtSeconds?: number;
   readonly state: RolloutPhase;
   /** Why it is paused, halted or ended. */
   readonly reason?: string;
@@ -31,13 +33,12 @@ export interface RolloutTally {
   readonly healthy: number;
   /** Booted into it, and their window is open. */
   readonly open: number;
-  /** Failed, and have not come back for another boot. */
+  /** Failed a try, and have not come back for another, or were given another release meanwhile. */
   readonly away: number;
-  /** Of those: for longer than a health window. */
+  /** Of those: not heard of for longer than a health window. */
   readonly lost: number;
-  /** Have given it up. */
+  /** Have given it up, or are gone: revoked, or in another channel, before they were healthy. */
   readonly failed: number;
-  readonly lastHealthyAtSeconds?: number;
 }
 
 export const EMPTY_TALLY: RolloutTally = { cohort: 0, healthy: 0, open: 0, away: 0, lost: 0, failed: 0 };
@@ -71,7 +72,8 @@ export function roomIn(
 }
 
 /**
- * What time and its nodes' experience make of a running rollout: the same, on its next step, completed, or halted.
+ * What time and its nodes' experience make of a running rollout: the same, soaking, on its next step, completed, or
+ * halted.
  */
 export function advanceRollout(
   rollout: Rollout,
@@ -79,17 +81,44 @@ export function advanceRollout(
 ): Rollout {
   if (rollout.state !== 'running') return rollout;
   const { tally, nowSeconds } = on;
-  if (!on.isListed)
-    return halt(
-      rollout,
-      `version ${rollout.version} is no longer listed by its release keys, or its artifacts are damaged`,
-    );
-  const broken = tally.failed + tally.lost;
-  if (broken >= rollout.plan.failureBudget) return halt(rollout, describeFailures(rollout, tally));
-  if (!isStepDone(rollout, tally, nowSeconds)) return rollout;
+  const fault = findFault(rollout, on);
+  if (fault !== undefined) return { ...rollout, state: 'halted', reason: fault };
+  if (!hasQuorum(rollout, tally)) return rollout;
+  const { quorumAtSeconds = nowSeconds, ...before } = rollout;
+  if (nowSeconds < quorumAtSeconds + rollout.plan.soakSeconds)
+    return rollout.quorumAtSeconds === undefined ? { ...rollout, quorumAtSeconds } : rollout;
   if (rollout.step + 1 < rollout.plan.steps.length)
-    return { ...rollout, step: rollout.step + 1, stepStartedAtSeconds: nowSeconds };
-  return { ...rollout, state: 'completed', endedAtSeconds: nowSeconds };
+    return { ...before, step: rollout.step + 1, stepStartedAtSeconds: nowSeconds };
+  return { ...before, state: 'completed', endedAtSeconds: nowSeconds };
+}
+
+function findFault(
+  { version, plan }: Rollout,
+  { tally, isListed }: { tally: RolloutTally; isListed: boolean },
+): string | undefined {
+  if (!isListed)
+    return `version ${version} is no longer listed by its release keys, or its artifacts are damaged`;
+  if (tally.failed + tally.lost >= plan.failureBudget)
+    return `version ${version}: ${describeFailures(tally)}, and the failure budget is ${countNodes(plan.failureBudget)}`;
+  const isHopeless =
+    tally.cohort > 0 && tally.healthy + tally.open === 0 && tally.failed + tally.lost >= tally.cohort;
+  return isHopeless
+    ? `version ${version}: ${describeFailures(tally)}, which is every node whose turn it was`
+    : undefined;
+}
+
+/** What a running rollout waits for, for a person. */
+export function describeWait(rollout: Rollout, tally: RolloutTally, nowSeconds: number): string {
+  if (rollout.state !== 'running') return 'nothing: it does not run';
+  if (rollout.quorumAtSeconds !== undefined) {
+    const left = Math.max(0, rollout.quorumAtSeconds + rollout.plan.soakSeconds - nowSeconds);
+    return `its soak time: ${left} seconds`;
+  }
+  const missing = quorumOf(rollout, tally) - reportedIn(tally);
+  const room = roomIn(rollout, tally);
+  const who = missing > 0 ? `reports of ${countNodes(missing)}` : 'a first node that is healthy';
+  const when = tally.open > 0 ? `${countNodes(tally.open)} booting` : 'they join when they boot';
+  return `${who} (${when}; room for ${room} more)`;
 }
 
 export function describeRollout(rollout: Rollout): string {
@@ -100,30 +129,30 @@ export function describeRollout(rollout: Rollout): string {
   return `version ${version} ${state}${where}${reason === undefined ? '' : `: ${reason}`}`;
 }
 
-function halt(rollout: Rollout, reason: string): Rollout {
-  return { ...rollout, state: 'halted', reason };
-}
-
-function describeFailures({ version, plan }: Rollout, { failed, lost, healthy }: RolloutTally): string {
+function describeFailures({ failed, lost, healthy }: RolloutTally): string {
   const parts = [
     ...(failed > 0 ? [`${countNodes(failed)} gave it up and fell back`] : []),
     ...(lost > 0 ? [`${countNodes(lost)} failed and did not come back`] : []),
   ];
-  return `version ${version}: ${parts.join(', ')} (${healthy} healthy), and the failure budget is ${countNodes(plan.failureBudget)}`;
+  return `${parts.join(', ')} (${healthy} healthy)`;
 }
 
 function countNodes(count: number): string {
   return `${count} ${count === 1 ? 'node' : 'nodes'}`;
 }
 
-/** Enough have reported, nobody's window is open, and the last good news is a soak time ago. */
-function isStepDone(rollout: Rollout, tally: RolloutTally, nowSeconds: number): boolean {
-  const { plan, stepStartedAtSeconds } = rollout;
-  const reported = tally.healthy + tally.failed + tally.away;
-  const quorum = Math.ceil((tally.cohort * plan.quorumPercent) / 100);
-  const since = Math.max(stepStartedAtSeconds, tally.lastHealthyAtSeconds ?? 0);
+/** Enough have reported, and one at least that it is well. */
+function hasQuorum(rollout: Rollout, tally: RolloutTally): boolean {
   const isProven = tally.cohort === 0 || tally.healthy > 0;
-  return tally.open === 0 && isProven && reported >= quorum && nowSeconds >= since + plan.soakSeconds;
+  return isProven && reportedIn(tally) >= quorumOf(rollout, tally);
+}
+
+function quorumOf({ plan }: Rollout, { cohort }: RolloutTally): number {
+  return Math.ceil((cohort * plan.quorumPercent) / 100);
+}
+
+function reportedIn({ healthy, failed, lost }: RolloutTally): number {
+  return healthy + failed + lost;
 }
 
 const POSITIONS = 2 ** 32;

@@ -1,15 +1,21 @@
 import { experienceOf, type HealthRules, type NodeHistory, type NodeRelease } from './node-releases.ts';
 import { EMPTY_TALLY, isInCohort, type Rollout, type RolloutTally } from './rollout.ts';
 
-/** Counts how these nodes stand with a rollout: those that joined it, and those whose turn it is. */
+/**
+ * Counts how these nodes stand with a rollout: those that joined it, and those whose turn it is. Who is pinned to
+ * another release has no turn.
+ *
+ * @param on departed: nodes that joined it and are gone before they were healthy
+ */
 export function tallyOf(
   rollout: Rollout,
-  on: { histories: Iterable<NodeHistory>; health: HealthRules; nowSeconds: number },
+  on: { histories: Iterable<NodeHistory>; departed: number; health: HealthRules; nowSeconds: number },
 ): RolloutTally {
-  let tally = EMPTY_TALLY;
+  let tally = { ...EMPTY_TALLY, failed: on.departed };
   for (const history of on.histories) {
+    const isPinnedAway = history.pin !== undefined && history.pin !== rollout.releaseDigest;
+    if (!isPinnedAway && isInCohort(rollout, history)) tally = { ...tally, cohort: tally.cohort + 1 };
     const record = history.releases.get(rollout.releaseDigest);
-    if (isInCohort(rollout, history)) tally = { ...tally, cohort: tally.cohort + 1 };
     if (record?.rolloutId === rollout.id) tally = countRecord(tally, record, on);
   }
   return tally;
@@ -22,18 +28,21 @@ function countRecord(
 ): RolloutTally {
   switch (experienceOf(record, health)) {
     case 'healthy':
-      return {
-        ...tally,
-        healthy: tally.healthy + 1,
-        lastHealthyAtSeconds: Math.max(tally.lastHealthyAtSeconds ?? 0, record.healthyAtSeconds ?? 0),
-      };
+      return { ...tally, healthy: tally.healthy + 1 };
     case 'failed':
       return { ...tally, failed: tally.failed + 1 };
-    case 'trying': {
-      if (record.lastBoot.outcome !== 'failed') return { ...tally, open: tally.open + 1 };
-      const failedAt = record.lastFailure?.atSeconds ?? 0;
-      const isLost = failedAt + health.healthWindowSeconds <= nowSeconds;
-      return { ...tally, away: tally.away + 1, lost: tally.lost + (isLost ? 1 : 0) };
-    }
+    case 'trying':
+      return countTrying(tally, record, { health, nowSeconds });
   }
+}
+
+function countTrying(
+  tally: RolloutTally,
+  { lastBoot, lastFailure }: NodeRelease,
+  { health, nowSeconds }: { health: HealthRules; nowSeconds: number },
+): RolloutTally {
+  if (lastBoot.outcome === 'open') return { ...tally, open: tally.open + 1 };
+  const isLost =
+    lastBoot.outcome === 'failed' && (lastFailure?.atSeconds ?? 0) + health.healthWindowSeconds <= nowSeconds;
+  return { ...tally, away: tally.away + 1, lost: tally.lost + (isLost ? 1 : 0) };
 }

@@ -12,13 +12,29 @@ import type { Rollout, RolloutTally } from '../releases/rollout.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
 import type { Schema } from './schema.ts';
 
-type Row = Selectable<Schema['node_releases']>;
+/** All that decisions are made from. The reports are for people, and long: whoever reads every row must not read them. */
+const COLUMNS = [
+  'node_releases.node_id',
+  'node_releases.release_digest',
+  'node_releases.version',
+  'node_releases.failed_tries',
+  'node_releases.reset_count',
+  'node_releases.restart_count',
+  'node_releases.granted_at',
+  'node_releases.outcome',
+  'node_releases.rollout_id',
+  'node_releases.healthy_at',
+  'node_releases.failure_kind',
+  'node_releases.failure_at',
+] as const;
+
+type Row = Omit<Selectable<Schema['node_releases']>, 'experience' | 'report' | 'report_at'>;
 type Choices = Pick<Selectable<Schema['node_choices']>, 'rollout_group' | 'pinned_digest'>;
 
 export async function findHistory(database: Database, nodeId: string): Promise<NodeHistory> {
   const rows = await database
     .selectFrom('node_releases')
-    .selectAll()
+    .select(COLUMNS)
     .where('node_id', '=', nodeId)
     .orderBy('release_digest')
     .execute();
@@ -42,35 +58,55 @@ export async function listHistories(database: Database, channel: string): Promis
   const rows = await database
     .selectFrom('node_releases')
     .innerJoin('nodes', 'nodes.id', 'node_releases.node_id')
-    .selectAll('node_releases')
+    .select(COLUMNS)
     .where('nodes.channel', '=', channel)
     .execute();
   const ofNode = Map.groupBy(rows, (row) => row.node_id);
   return nodes.map((node) => toHistory(node.id, ofNode.get(node.id) ?? [], node));
 }
 
-/** Those who are healthy need no look: only as many rows as the failure budget lets there be. */
+/** Those who are healthy need no look: only as many rows as the failure budget lets there be. Who is gone has failed. */
 export async function countTrying(
   database: Database,
-  { rollout, exceptNodeId }: { rollout: Rollout; exceptNodeId: string },
+  query: { channel: string; rollout: Rollout; exceptNodeId: string },
 ): Promise<Pick<RolloutTally, 'open' | 'away' | 'failed'>> {
-  const rows = await database
+  const rows = await listUnhealthy(database, query);
+  const trying = rows.filter((row) => row.experience === 'trying' && !hasDeparted(row, query.channel));
+  const open = trying.filter(({ outcome }) => outcome === 'open').length;
+  return { open, away: trying.length - open, failed: rows.length - trying.length };
+}
+
+export async function countDeparted(
+  database: Database,
+  query: { channel: string; rollout: Rollout },
+): Promise<number> {
+  const rows = await listUnhealthy(database, { ...query, exceptNodeId: '' });
+  return rows.filter((row) => hasDeparted(row, query.channel)).length;
+}
+
+function listUnhealthy(
+  database: Database,
+  { rollout, exceptNodeId }: { rollout: Rollout; exceptNodeId: string },
+) {
+  return database
     .selectFrom('node_releases')
-    .select(['experience', 'outcome'])
+    .innerJoin('nodes', 'nodes.id', 'node_releases.node_id')
+    .select(['experience', 'outcome', 'nodes.status', 'nodes.channel'])
     .where('rollout_id', '=', rollout.id)
     .where('experience', 'in', ['trying', 'failed'])
     .where('node_id', '!=', exceptNodeId)
     .execute();
-  const trying = rows.filter(({ experience }) => experience === 'trying');
-  const away = trying.filter(({ outcome }) => outcome === 'failed').length;
-  return { open: trying.length - away, away, failed: rows.length - trying.length };
+}
+
+function hasDeparted(node: { status: string; channel: string }, channel: string): boolean {
+  return node.status !== 'enrolled' || node.channel !== channel;
 }
 
 export function isSameHistory(a: NodeHistory, b: NodeHistory): boolean {
   return isDeepStrictEqual(a, b);
 }
 
-/** Only what differs; a history never loses a release. */
+/** Only what differs; a history loses releases to `forgetReleases` alone. */
 export async function saveHistory(
   tx: DatabaseTransaction,
   change: {

@@ -39,7 +39,8 @@ function benchDecisions(size: number): Measurement[] {
     for (const node of nodes)
       decideRelease({ channel, listed, node, tally: { open: 1, away: 0, failed: 1 } });
   };
-  const count = () => tallyOf(rollout, { histories: nodes, health: channel.health, nowSeconds: AT_SECONDS });
+  const count = () =>
+    tallyOf(rollout, { histories: nodes, departed: 0, health: channel.health, nowSeconds: AT_SECONDS });
   round();
   const decision = median(Array.from({ length: 5 }, () => cpuMicroseconds(round) / size));
   const tally = median(Array.from({ length: 5 }, () => cpuMicroseconds(count) / size));

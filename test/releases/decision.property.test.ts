@@ -69,6 +69,7 @@ const act: fc.Arbitrary<Act> = fc.oneof(
     arbitrary: fc.tuple(node, version).map(([of, what]): Act => ({ do: 'pin', node: of, version: what })),
   },
   { weight: 1, arbitrary: node.map((of): Act => ({ do: 'unpin', node: of })) },
+  { weight: 2, arbitrary: node.map((of): Act => ({ do: 'retry', node: of })) },
 );
 
 /** Bit V*NODES+N says whether version V is good for node N; whole versions are bad often. */
@@ -117,10 +118,11 @@ test('there is always a reason, and no release only where nothing usable is list
 
 /** What may be booted by a node that takes part in no rollout. */
 function digestsIn(state: Extract<SimulatedChannel['state'], { mode: 'slots' }>): string[] {
-  const { active, slots } = state;
+  const { active, slots, previous } = state;
   const other = slots[active === 'A' ? 'B' : 'A'];
   const activated = other?.activatedAtSeconds === undefined ? [] : [other.releaseDigest];
-  return [...(slots[active] ? [slots[active].releaseDigest] : []), ...activated];
+  const held = [slots[active], previous].flatMap((content) => (content ? [content.releaseDigest] : []));
+  return [...held, ...activated];
 }
 
 test('of a release that is bad for every node, no rollout lets in more nodes than its failure budget', () => {

@@ -9,6 +9,7 @@ import {
   bookHealth,
   bookReturn,
   bookSilence,
+  forgetFailures,
   type NodeHistory,
 } from '../../src/releases/node-releases.ts';
 import { advanceRollout, type Rollout } from '../../src/releases/rollout.ts';
@@ -42,7 +43,8 @@ export type Act =
   | { do: 'withdraw'; version: number }
   | { do: 'command'; command: ChannelCommand }
   | { do: 'pin'; node: number; version: number }
-  | { do: 'unpin'; node: number };
+  | { do: 'unpin'; node: number }
+  | { do: 'retry'; node: number };
 
 interface SimulatedNode {
   history: NodeHistory;
@@ -101,7 +103,7 @@ export function simulateChannel(on: {
     const histories = nodes.filter((node) => node !== except).map(({ history }) => history);
     const state = channel.state;
     if (state.mode !== 'slots') throw new Error('a rollout without slots');
-    return tallyOf(rollout, { histories, health: state.health, nowSeconds: channel.nowSeconds });
+    return tallyOf(rollout, { histories, departed: 0, health: state.health, nowSeconds: channel.nowSeconds });
   }
 
   function boot(index: number, isNewCycle: boolean): void {
@@ -110,7 +112,12 @@ export function simulateChannel(on: {
     if (isNewCycle) node.resetCount += 1;
     const cycle = { resetCount: node.resetCount, restartCount: 0 };
     const atSeconds = channel.nowSeconds;
-    node.history = bookReturn(node.history, { ...cycle, atSeconds });
+    if (channel.state.mode === 'slots')
+      node.history = bookReturn(node.history, {
+        ...cycle,
+        atSeconds,
+        judgedSinceSeconds: channel.state.slotsSinceSeconds,
+      });
     const rollout = openRollout(channel.state);
     const input = {
       channel: channel.state,
@@ -157,7 +164,8 @@ export function simulateChannel(on: {
     channel.nowSeconds += seconds;
     const { state, nowSeconds } = channel;
     if (state.mode !== 'slots') return;
-    for (const node of nodes) node.history = bookSilence(node.history, state.health, nowSeconds);
+    const now = { atSeconds: nowSeconds, judgedSinceSeconds: state.slotsSinceSeconds };
+    for (const node of nodes) node.history = bookSilence(node.history, state.health, now);
     const rollout = openRollout(state);
     if (rollout === undefined) return;
     const isListed = channel.listed.some(({ listing }) => listing.sha256 === rollout.releaseDigest);
@@ -199,6 +207,11 @@ export function simulateChannel(on: {
         const node = nodes[act.node];
         const pin = releaseOf(act.version).listing.sha256;
         if (node) node.history = { ...node.history, pin };
+        return;
+      }
+      case 'retry': {
+        const node = nodes[act.node];
+        if (node) node.history = forgetFailures(node.history);
         return;
       }
       case 'unpin': {

@@ -8,11 +8,14 @@ import type { BootReport, ChannelStore } from '../../releases/channel-store.ts';
 import { ReleaseError } from '../../releases/errors.ts';
 import { forgetFailures, type NodeHistory } from '../../releases/node-releases.ts';
 import { channelEvents, type ReleaseEvent } from '../../releases/release-events.ts';
-import type { RolloutTally } from '../../releases/rollout.ts';
+import { describeWait, type RolloutTally } from '../../releases/rollout.ts';
+import type { RolloutPlan } from '../../releases/rollout-plan.ts';
 import { tallyOf } from '../../releases/tally.ts';
 import type { RepositoryService } from './repository.ts';
 
 const ROLLOUT_ID_BYTES = 8;
+/** Of each node, in a list of all of them. */
+const LAST_WORDS = 500;
 
 /** A channel and what its keys list. */
 export interface ChannelView {
@@ -24,7 +27,9 @@ export interface ChannelView {
 export interface RolloutReport {
   channel: SlottedChannel;
   tally: RolloutTally;
-  /** Of the nodes that took part, and what they said last. */
+  /** For a person. */
+  waitsFor: string;
+  /** Of the nodes that took part, and the end of what they said last. */
   nodes: { history: NodeHistory; report?: BootReport }[];
 }
 
@@ -80,6 +85,8 @@ export function createChannelService(on: {
     async carryOut(name, command, reason) {
       const atSeconds = secondsOf(on.clock);
       const { channel: before, listed } = await find(name);
+      if (command.kind === 'start-rollout')
+        requireGroups(command.plan, await on.channels.listGroups(name), name);
       const rolloutId = toHex(on.random(ROLLOUT_ID_BYTES));
       const after = applyCommand(before, command, { listed, atSeconds, rolloutId });
       if (after === before) return { channel: after, listed };
@@ -93,17 +100,19 @@ export function createChannelService(on: {
       if (channel.mode === 'follow' || channel.rollout === undefined) return undefined;
       const { rollout, health } = channel;
       const histories = await on.channels.listHistories(name);
-      const tally = tallyOf(rollout, { histories, health, nowSeconds: secondsOf(on.clock) });
+      const departed = await on.channels.countDeparted({ channel: name, rollout });
+      const nowSeconds = secondsOf(on.clock);
+      const tally = tallyOf(rollout, { histories, departed, health, nowSeconds });
+      const waitsFor = describeWait(rollout, tally, nowSeconds);
       const took = histories.filter(
         ({ releases }) => releases.get(rollout.releaseDigest)?.rolloutId === rollout.id,
       );
-      const nodes = await Promise.all(
-        took.map(async (history) => {
-          const report = (await on.channels.listReports(history.nodeId)).get(rollout.releaseDigest);
-          return { history, ...(report && { report }) };
-        }),
-      );
-      return { channel, tally, nodes };
+      const reports = await on.channels.listReportEnds({ rollout, maxCharacters: LAST_WORDS });
+      const nodes = took.map((history) => {
+        const report = reports.get(history.nodeId);
+        return { history, ...(report && { report }) };
+      });
+      return { channel, tally, waitsFor, nodes };
     },
 
     async changeNode(node, choice, reason) {
@@ -121,6 +130,13 @@ export function createChannelService(on: {
     },
   };
   return service;
+}
+
+/** A step that takes nobody in would pass with nothing tried. */
+function requireGroups({ steps }: RolloutPlan, groups: readonly string[], channel: string): void {
+  for (const step of steps)
+    if (step.kind === 'group' && !groups.includes(step.group))
+      throw new ReleaseError('plan-invalid', `no node of channel ${channel} is in group ${step.group}`);
 }
 
 function withReason(events: readonly ReleaseEvent[], reason: string | undefined): ReleaseEvent[] {

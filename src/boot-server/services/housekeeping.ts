@@ -6,6 +6,7 @@ import type { ChannelStore } from '../../releases/channel-store.ts';
 import type { ArtifactStore } from '../../storage/artifact-store.ts';
 import type { Config } from '../config.ts';
 import type { Logger } from '../logger.ts';
+import { forgetOldHistories } from './old-histories.ts';
 import type { PolicyService } from './policies.ts';
 import type { ReadinessService } from './readiness.ts';
 import type { RepositoryService } from './repository.ts';
@@ -20,8 +21,9 @@ const KEPT_SECONDS = 3600;
 const DAY_SECONDS = 86_400;
 
 /**
- * Looks after rollouts every few seconds. Once a minute: forgets what expired, looks who has fallen silent, and warns of metadata that will expire. A round that fails is logged and the
- * next one tries again.
+ * Looks after rollouts every few seconds. Once a minute: forgets what expired, looks who has fallen silent, and warns
+ * of metadata that will expire. Once an hour: removes artifacts and histories that nothing needs. A task that fails is
+ * logged and the next round tries again; one that takes longer than until then is not begun a second time.
  */
 export function startHousekeeping(on: {
   store: AttestationStore;
@@ -38,6 +40,7 @@ export function startHousekeeping(on: {
   stop(): void;
 } {
   const startedAtSeconds = secondsOf(on.clock);
+  const underWay = new Set<string>();
   const warned = new Map<string, number>();
   const timer = setInterval(() => {
     void attempt('forgetting what expired', () => on.store.purgeExpired(secondsOf(on.clock) - KEPT_SECONDS));
@@ -46,11 +49,14 @@ export function startHousekeeping(on: {
   }, INTERVAL_MS);
   timer.unref();
   const rollouts = setInterval(
-    () => void attempt('looking after rollouts', () => progressRollouts(on)),
+    () => void attempt('looking after rollouts', () => progressRollouts({ ...on, startedAtSeconds })),
     on.config.rolloutCheckSeconds * 1000,
   );
   rollouts.unref();
-  const cleaning = setInterval(() => void attempt('removing unused artifacts', clean), CLEANING_MS);
+  const cleaning = setInterval(() => {
+    void attempt('removing unused artifacts', clean);
+    void attempt('forgetting old histories', async () => void (await forgetOldHistories(on)));
+  }, CLEANING_MS);
   cleaning.unref();
 
   async function clean(): Promise<void> {
@@ -70,10 +76,14 @@ export function startHousekeeping(on: {
   }
 
   async function attempt(task: string, work: () => Promise<void>): Promise<void> {
+    if (underWay.has(task)) return;
+    underWay.add(task);
     try {
       await work();
     } catch (cause) {
       on.logger.error({ task, reason: messageOf(cause) }, 'housekeeping failed');
+    } finally {
+      underWay.delete(task);
     }
   }
 

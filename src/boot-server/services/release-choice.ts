@@ -48,7 +48,7 @@ export function createReleaseChoice(on: {
     const rollout = openRollout(channel);
     const listed = listedReleases(on.repository.current()?.catalog, channel.channel);
     const tally = rollout
-      ? await on.channels.countTrying({ rollout, exceptNodeId: node.nodeId })
+      ? await on.channels.countTrying({ channel: channel.channel, rollout, exceptNodeId: node.nodeId })
       : { open: 0, away: 0, failed: 0 };
     return decideRelease({ channel, listed, node, tally });
   }
@@ -59,8 +59,7 @@ export function createReleaseChoice(on: {
       const atSeconds = secondsOf(on.clock);
       const channel = await on.channels.findChannel(booter.channel);
       const before = await on.channels.findHistory(nodeId);
-      // Nobody judges releases in a channel that follows the newest.
-      const returned = channel.mode === 'slots' ? bookReturn(before, { ...cycle, atSeconds }) : before;
+      const returned = returnTo(channel, before, { ...cycle, atSeconds });
       const decision = await decide(channel, returned);
       const { release, joins } = decision;
       const after = release
@@ -72,7 +71,7 @@ export function createReleaseChoice(on: {
             atSeconds,
           })
         : returned;
-      const reported = report === undefined ? undefined : lastBooted(before);
+      const reported = report === undefined ? undefined : lastBooted(before, cycle);
       const outcome = await on.channels.saveHistory({
         before,
         after,
@@ -93,8 +92,10 @@ export function createReleaseChoice(on: {
     async preview({ nodeId, channel: name }) {
       const channel = await on.channels.findChannel(name);
       const history = await on.channels.findHistory(nodeId);
-      if (channel.mode === 'follow') return decide(channel, history);
-      return decide(channel, bookReturn(history, { ...ANOTHER_CYCLE, atSeconds: secondsOf(on.clock) }));
+      return decide(
+        channel,
+        returnTo(channel, history, { ...ANOTHER_CYCLE, atSeconds: secondsOf(on.clock) }),
+      );
     },
 
     async bookHealth({ nodeId, channel: name, cycle, releaseDigest, health, report }) {
@@ -132,10 +133,21 @@ export function rulesOf(channel: ChannelState): HealthRules {
   return channel.mode === 'slots' ? channel.health : DEFAULT_HEALTH_RULES;
 }
 
-/** The release that a console's last lines are about. */
-function lastBooted({ releases }: NodeHistory): string | undefined {
-  const latest = [...releases.values()].toSorted(
-    (a, b) => b.lastBoot.grantedAtSeconds - a.lastBoot.grantedAtSeconds,
-  )[0];
+/** Nobody judges releases in a channel that follows the newest, nor boots from when it did. */
+function returnTo(
+  channel: ChannelState,
+  history: NodeHistory,
+  now: PowerCycle & { atSeconds: number },
+): NodeHistory {
+  if (channel.mode === 'follow') return history;
+  return bookReturn(history, { ...now, judgedSinceSeconds: channel.slotsSinceSeconds });
+}
+
+/** The release that a console's last lines are about: of a boot before this one. */
+function lastBooted({ releases }: NodeHistory, now: PowerCycle): string | undefined {
+  const earlier = [...releases.values()].filter(
+    ({ lastBoot }) => lastBoot.resetCount !== now.resetCount || lastBoot.restartCount !== now.restartCount,
+  );
+  const latest = earlier.toSorted((a, b) => b.lastBoot.grantedAtSeconds - a.lastBoot.grantedAtSeconds)[0];
   return latest?.releaseDigest;
 }

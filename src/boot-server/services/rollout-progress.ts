@@ -21,9 +21,13 @@ const MAX_SILENT_PER_CHANNEL = 1000;
 export async function progressRollouts(on: {
   channels: ChannelStore;
   repository: Pick<RepositoryService, 'current'>;
+  /** Nobody could report to a server that did not run. */
+  startedAtSeconds: number;
   clock: Clock;
   logger: Logger;
 }): Promise<void> {
+  // Before the first publication, and while the database is set back: nothing can be said of any release.
+  if (on.repository.current() === undefined) return;
   for (const channel of await on.channels.listChannels()) {
     if (channel.mode !== 'slots') continue;
     await bookSilentBoots(channel, on);
@@ -34,20 +38,26 @@ export async function progressRollouts(on: {
 
 async function bookSilentBoots(
   channel: SlottedChannel,
-  { channels, clock, logger }: { channels: ChannelStore; clock: Clock; logger: Logger },
+  on: { channels: ChannelStore; startedAtSeconds: number; clock: Clock; logger: Logger },
 ): Promise<void> {
+  const { channels, clock, logger } = on;
   const atSeconds = secondsOf(clock);
+  const { healthWindowSeconds } = channel.health;
+  if (on.startedAtSeconds + healthWindowSeconds > atSeconds) return;
+  const judgedSinceSeconds = channel.slotsSinceSeconds;
   const silent = await channels.listSilent({
     channel: channel.channel,
-    grantedBeforeSeconds: atSeconds - channel.health.healthWindowSeconds,
+    grantedSinceSeconds: judgedSinceSeconds,
+    grantedBeforeSeconds: atSeconds - healthWindowSeconds,
     limit: MAX_SILENT_PER_CHANNEL,
   });
   for (const nodeId of silent) {
     const before = await channels.findHistory(nodeId);
-    const after = bookSilence(before, channel.health, atSeconds);
+    const after = bookSilence(before, channel.health, { atSeconds, judgedSinceSeconds });
     const events = historyEvents(before, after, channel.health);
     const outcome = await channels.saveHistory({ before, after, channel, events, atSeconds });
     if (outcome === 'saved') logger.warn({ nodeId }, 'a boot was not reported healthy in its window');
+    await yieldToOthers();
   }
 }
 
@@ -64,7 +74,8 @@ async function progress(
   if (rollout?.state !== 'running') return;
   const nowSeconds = secondsOf(on.clock);
   const histories = await on.channels.listHistories(channel.channel);
-  const tally = tallyOf(rollout, { histories, health: channel.health, nowSeconds });
+  const departed = await on.channels.countDeparted({ channel: channel.channel, rollout });
+  const tally = tallyOf(rollout, { histories, departed, health: channel.health, nowSeconds });
   const { releaseDigest } = rollout;
   const release = findRelease(on.repository.current()?.catalog, { channel: channel.channel, releaseDigest });
   const advanced = advanceRollout(rollout, { tally, isListed: release !== undefined, nowSeconds });

@@ -64,10 +64,12 @@ async function listNeeded(on: {
   return needed;
 }
 
-function digestsInSlots(channel: ChannelState): string[] {
+export function digestsInSlots(channel: ChannelState): string[] {
   if (channel.mode === 'follow') return [];
   const { A, B } = channel.slots;
-  return [A, B].flatMap((content) => (content === undefined ? [] : [content.releaseDigest]));
+  return [A, B, channel.previous].flatMap((content) =>
+    content === undefined ? [] : [content.releaseDigest],
+  );
 }
 
 /** Of a release that may be listed no more. */

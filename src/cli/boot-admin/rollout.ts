@@ -66,6 +66,7 @@ const STATUS: readonly Column[] = [
   ['WHY', (rollout) => rollout.reason],
   ['STEP', (rollout) => stepWords(rollout)],
   ['NODES', (rollout) => tallyWords(rollout.tally)],
+  ['WAITS FOR', (rollout) => rollout.waitsFor],
   ['BUDGET', (rollout) => memberOf(rollout.plan ?? null, 'failureBudget')],
   ['STARTED (UTC)', (rollout) => formatTime(rollout.startedAt)],
   ['ENDED (UTC)', (rollout) => formatTime(rollout.endedAt)],

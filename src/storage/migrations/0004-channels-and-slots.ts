@@ -20,7 +20,7 @@ const STATEMENTS = [
     reset_count integer not null,
     restart_count integer not null,
     granted_at integer not null,
-    outcome text not null check (outcome in ('open', 'healthy', 'failed')),
+    outcome text not null check (outcome in ('open', 'healthy', 'failed', 'left')),
     rollout_id text,
     healthy_at integer,
     failure_kind text check (failure_kind in ('came-back', 'silent', 'unhealthy')),

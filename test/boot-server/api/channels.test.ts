@@ -199,6 +199,21 @@ describe('a rollout', () => {
     expect([await boot(first), await boot(second)]).toEqual([1, 2]);
   });
 
+  test('of a group that no node is in is refused: it would pass untried', async () => {
+    await world.enrolledNode();
+    const answer = await tell('rollout', { version: 2, plan: { ...PLAN, steps: ['canery', '100%'] } });
+    expect(answer.json).toMatchObject({ code: 'plan-invalid', detail: expect.stringContaining('canery') });
+  });
+
+  test('of which a node is revoked has one that failed', async () => {
+    const [first, second] = [await world.enrolledNode(), await world.enrolledNode()];
+    await tell('rollout', { version: 2, plan: PLAN });
+    expect(await boot(first)).toBe(2);
+    await world.decide('revoke', first);
+    expect(await boot(second)).toBe(1);
+    await vi.waitFor(async () => expect(await rollout()).toMatchObject({ state: 'halted' }), 5000);
+  });
+
   test('paused begins on nobody new; aborted sends everybody back', async () => {
     const [first, second] = [await world.enrolledNode(), await world.enrolledNode()];
     await tell('rollout', { version: 2, plan: { ...PLAN, failureBudget: 5 } });

@@ -126,6 +126,7 @@ function describeChannel({ channel, listed }: ChannelView) {
     ...common,
     active,
     slots: { A: describeSlot(slots.A), B: describeSlot(slots.B) },
+    previous: describeSlot(channel.previous),
     health,
     rollout: rollout === undefined ? null : describeRolloutState(rollout),
   };
@@ -148,12 +149,13 @@ function describeRolloutState(rollout: Rollout) {
   };
 }
 
-function describeReport({ channel, tally, nodes }: RolloutReport) {
+function describeReport({ channel, tally, waitsFor, nodes }: RolloutReport) {
   const { rollout, health } = channel;
   return {
     channel: channel.channel,
     ...(rollout && describeRolloutState(rollout)),
     tally,
+    waitsFor,
     nodes: nodes.flatMap(({ history, report }) => {
       const record = rollout && history.releases.get(rollout.releaseDigest);
       if (record === undefined) return [];
