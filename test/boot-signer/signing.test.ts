@@ -70,7 +70,7 @@ describe('a client that was taken over', () => {
     const now = Math.floor(Date.now() / 1000);
     await sign('timestamp', timestampOf(1, 1, 24, now));
     await expect(sign('timestamp', timestampOf(2, 2, 24, now - 1))).rejects.toThrow(/rollback-refused/);
-    await expect(sign('timestamp', timestampOf(2, 2, 24, now + 3600))).rejects.toThrow(/rollback-refused/);
+    await expect(sign('timestamp', timestampOf(2, 2, 24, now + 90))).rejects.toThrow(/rollback-refused/);
     // An older boot-sign writes none: that takes nothing back.
     await sign('timestamp', timestampOf(2));
     await expect(sign('timestamp', timestampOf(3, 3, 24, now - 1))).rejects.toThrow(/rollback-refused/);

@@ -24,7 +24,7 @@ beforeEach(async () => {
 afterEach(() => desk.close());
 
 async function listed(build: number): Promise<Stage0Listing> {
-  const { current } = await openRepository(desk.repository, NOW_MS);
+  const { current } = await openRepository(desk.repository, { nowMs: NOW_MS, stderr: process.stderr });
   const found = repositoryOf(current).stage0Builds.find((listing) => listing.build === build);
   if (found === undefined) throw new Error('not listed');
   return found;
@@ -107,7 +107,7 @@ describe('the floor key', () => {
 it('P8 a listing whose approvals are of another image is refused', async () => {
   await desk.stage0(7);
   const { floorKey, floorApprovals } = await listed(7);
-  const opened = await openRepository(desk.repository, NOW_MS);
+  const opened = await openRepository(desk.repository, { nowMs: NOW_MS, stderr: process.stderr });
   expect(floorKey).toBeDefined();
   expect(floorApprovals).toBeDefined();
   const image = readFileSync(join(opened.layout.artifacts, (await listed(7)).sha256));

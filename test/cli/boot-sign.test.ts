@@ -299,6 +299,21 @@ describe('refresh', () => {
     expect(await desk.run('verify', desk.repository)).toMatchObject({ status: 0 });
   });
 
+  it('R11 warns that the last signed time lies ahead, and stays at it', async () => {
+    desk.nowMs += 2 * DAY_MS;
+    expect((await desk.sign('refresh')).stderr).toBe('');
+    const ahead = metadata('timestamp.json').signed['x-bootward-signed-at'];
+    desk.nowMs -= 2 * DAY_MS;
+    const run = await desk.sign('refresh');
+    expect(run).toMatchObject({
+      status: 0,
+      stderr: expect.stringMatching(
+        /^warning: .* signed at 2026-11-23T12:00:00\.000Z, the clock here says 2026-11-21T12:00:00\.000Z: .*correct the clock/,
+      ),
+    });
+    expect(metadata('timestamp.json').signed['x-bootward-signed-at']).toBe(ahead);
+  });
+
   it('signs nothing that somebody altered', async () => {
     const document = metadata('1.channel-demo.json');
     document.signed.targets['channels/demo/1.json'] = {};
@@ -347,7 +362,7 @@ describe('a stage-0 listing', () => {
       const signed = desk.path('signed.efi');
       const { stdout } = await desk.stage0(7, '--sign-only', '--save', signed, '-o', 'json');
       const build = { ...JSON.parse(stdout), [member]: '00'.repeat(32) };
-      const opened = await openRepository(desk.repository, NOW_MS);
+      const opened = await openRepository(desk.repository, { nowMs: NOW_MS, stderr: process.stderr });
       const { current, expiry } = opened;
       const signer = createFolderSigner(opened.layout, async () => PASSPHRASE);
       await storeArtifact(opened.layout, readFileSync(signed));

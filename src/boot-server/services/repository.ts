@@ -10,6 +10,7 @@ import type { ServedFloor } from '../../signing/repository/served-floor.ts';
 import { TufError } from '../../signing/tuf/errors.ts';
 import type { Stage0Listing } from '../../signing/tuf/listings.ts';
 import type { SeenRoles } from '../../signing/tuf/seen-metadata.ts';
+import { requireSignedByNow } from '../../signing/tuf/signed-at.ts';
 import { type VerifiedRepository, verifyRepository } from '../../signing/tuf/verify-repository.ts';
 import type { ArtifactStore } from '../../storage/artifact-store.ts';
 import { Problem } from '../problems.ts';
@@ -216,12 +217,15 @@ function verifyOrRefuse(
   const { files, published } = given;
   const previous = given.seen ?? published?.verified.roles;
   try {
-    return verifyRepository({
+    const nowMs = on.clock.nowMs();
+    const verified = verifyRepository({
       trustedRoot: on.pinnedRoot ?? lowestRoot(published?.files ?? files),
       files,
-      nowMs: on.clock.nowMs(),
+      nowMs,
       ...(previous && { previous }),
     });
+    requireSignedByNow(verified.roles.get('timestamp')?.signedAtSeconds, nowMs);
+    return verified;
   } catch (cause) {
     if (cause instanceof TufError) throw refusal(cause);
     throw cause;

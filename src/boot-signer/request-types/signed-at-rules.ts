@@ -5,7 +5,7 @@ import { refuse } from '../errors.ts';
 import type { JudgeInput, SignedMemory } from './request-type.ts';
 
 /** How far the clock of whoever asks may run ahead of ours. */
-const MAX_AHEAD_SECONDS = 600;
+const MAX_AHEAD_SECONDS = 30;
 
 /** The last time is kept when a timestamp of an older boot-sign has none. */
 export function rememberTimestamp(

@@ -16,7 +16,7 @@ export function changeTrust(
 ): Promise<void> {
   return changeRepository(folder, options, async ({ keys }) => {
     const nowMs = context.clock.nowMs();
-    const repository = await openRepository(folder, nowMs);
+    const repository = await openRepository(folder, { ...context, nowMs });
     const { current, expiry } = repository;
     const proposal = proposeTrust(current, edit(trustOf(current)), expiry.offlineMs);
     const changes = [...describeProposal(proposal, current)];

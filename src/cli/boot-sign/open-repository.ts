@@ -6,6 +6,7 @@ import {
 } from '../../signing/repository/metadata-folder.ts';
 import { type Expiry, expiryAt, loadSettings } from '../../signing/repository/settings.ts';
 import type { TrustedMetadata } from '../../signing/tuf/verify-metadata.ts';
+import type { CommandContext } from './command.ts';
 
 /** A repository folder, read and verified, ready to be added to. */
 export interface OpenRepository {
@@ -16,9 +17,21 @@ export interface OpenRepository {
   readonly expiry: Expiry;
 }
 
-export async function openRepository(folder: string, nowMs: number): Promise<OpenRepository> {
+/** Warns when its last timestamp says that it was signed later than now: so will all that follow until then. */
+export async function openRepository(
+  folder: string,
+  { nowMs, stderr }: { nowMs: number } & Pick<CommandContext, 'stderr'>,
+): Promise<OpenRepository> {
   const layout = layoutOf(folder);
   const settings = await loadSettings(layout);
   const stored = await loadMetadata(layout);
-  return { layout, stored, current: trustedMetadata(stored), expiry: expiryAt(nowMs, settings) };
+  const current = trustedMetadata(stored);
+  const aheadSeconds = (current.timestamp.signedAtSeconds ?? 0) - Math.floor(nowMs / 1000);
+  if (aheadSeconds > 0) stderr.write(`${aheadWarning(aheadSeconds, nowMs)}\n`);
+  return { layout, stored, current, expiry: expiryAt(nowMs, settings) };
+}
+
+function aheadWarning(aheadSeconds: number, nowMs: number): string {
+  const [signedAt, now] = [nowMs + aheadSeconds * 1000, nowMs].map((ms) => new Date(ms).toISOString());
+  return `warning: the last timestamp says it was signed at ${signedAt}, the clock here says ${now}: what is signed now says the former too, and a server refuses it until then; correct the clock, or go back to the folder as it was published last`;
 }

@@ -66,7 +66,7 @@ export function createMergeCommand(context: CommandContext): Command {
 }
 
 async function list(context: CommandContext, folder: string, options: OutputOptions): Promise<void> {
-  const repository = await openRepository(folder, context.clock.nowMs());
+  const repository = await openRepository(folder, { ...context, nowMs: context.clock.nowMs() });
   const names = await listPending(repository.layout);
   const pending = await Promise.all(names.map((name) => describePending(repository, name)));
   await printResult(context, options, {
@@ -96,7 +96,7 @@ async function merge(
   { folder, options, keys }: RepositoryWork<MergeOptions>,
 ): Promise<void> {
   const nowMs = context.clock.nowMs();
-  const repository = await openRepository(folder, nowMs);
+  const repository = await openRepository(folder, { ...context, nowMs });
   const { layout, current } = repository;
   const loaded = await loadPending(layout, options.name);
   const known = authoritiesOf(loaded, current);

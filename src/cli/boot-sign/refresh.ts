@@ -24,7 +24,7 @@ async function refresh(
   { folder, options, keys }: RepositoryWork<RefreshOptions>,
 ): Promise<void> {
   const nowMs = context.clock.nowMs();
-  const repository = await openRepository(folder, nowMs);
+  const repository = await openRepository(folder, { ...context, nowMs });
   if (options.all) await renew(context, { repository, keys, options, nowMs });
   else await refreshOnline(context, { repository, keys, options, nowMs });
 }

@@ -75,7 +75,7 @@ async function release(
   { folder, options, keys }: RepositoryWork<ReleaseOptions>,
 ): Promise<void> {
   const nowMs = context.clock.nowMs();
-  const repository = await openRepository(folder, nowMs);
+  const repository = await openRepository(folder, { ...context, nowMs });
   const { layout } = repository;
   const kernelFile = await readFile(options.kernel);
   const initramfs = await readFile(options.initramfs);

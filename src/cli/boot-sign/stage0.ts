@@ -93,7 +93,7 @@ async function stage0(
     throw new UsageError('--sign-only writes nothing but the file that --save names');
   const nowMs = context.clock.nowMs();
   const epochSeconds = options.time ?? defaultTimeSeconds(context.environment, nowMs);
-  const repository = await openRepository(folder, nowMs);
+  const repository = await openRepository(folder, { ...context, nowMs });
   const floorKey = await keys.findFloorKey();
   const composed = await compose(repository, { options, epochSeconds, floorKey });
   if (options.dryRun) {

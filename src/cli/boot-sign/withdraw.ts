@@ -49,7 +49,7 @@ async function withdraw(
 ): Promise<void> {
   const what = toTarget(options);
   const nowMs = context.clock.nowMs();
-  const repository = await openRepository(folder, nowMs);
+  const repository = await openRepository(folder, { ...context, nowMs });
   const proposal = proposeWithdrawal(repository.current, what, repository.expiry.offlineMs);
   const nodes = await nodesRunning(options, digestOf(repository.current, what));
   const running = nodes === undefined ? [] : [describeNodes(nodes)];

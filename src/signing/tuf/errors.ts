@@ -17,6 +17,8 @@ export type TufErrorCode =
   /** The version that was seen before, with other bytes. */
   | 'tuf-equivocation'
   | 'tuf-expired'
+  /** Signed later than the clock here says: one of the two clocks is wrong. */
+  | 'tuf-signed-ahead'
   /** A role lists what it was not delegated, or is delegated something other than the protocol says. */
   | 'tuf-delegation-invalid'
   /** A target's name and its custom field do not agree, or break their schema. */

@@ -22,6 +22,23 @@ export function requireSignedBefore(signedAtSeconds: number | undefined, root: U
     invalid(`timestamp: "${SIGNED_AT_FIELD}" is ${timeOf(signedAtSeconds)}, later than root expires`);
 }
 
+/** What two clocks that are both right may differ by. */
+const MAX_AHEAD_SECONDS = 60;
+
+/**
+ * Nodes never take a lower time again: what a wrong clock signed must not reach them. For who publishes; a node has no
+ * clock to say so.
+ *
+ * @throws {TufError} `tuf-signed-ahead`
+ */
+export function requireSignedByNow(signedAtSeconds: number | undefined, nowMs: number): void {
+  if (signedAtSeconds === undefined || signedAtSeconds * 1000 <= nowMs + MAX_AHEAD_SECONDS * 1000) return;
+  throw new TufError(
+    'tuf-signed-ahead',
+    `timestamp says that it was signed at ${timeOf(signedAtSeconds)}, the clock here says ${new Date(nowMs).toISOString()}: correct the clock that is wrong, then sign anew from the repository as it was published last`,
+  );
+}
+
 /** @throws {TufError} `tuf-rollback` */
 export function requireNotSignedEarlier(
   signedAtSeconds: number | undefined,

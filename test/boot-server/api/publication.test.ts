@@ -122,6 +122,21 @@ describe('a publication', () => {
     await expectRefused(await world.publishDesk(), /./);
   });
 
+  test('R11 signed later than a minute from now is refused: nodes would keep that time', async () => {
+    const now = world.clock.nowMs() / 1000;
+    const signedAt = (seconds: number) =>
+      world.desk.reissue('timestamp', (signed) => {
+        signed['x-bootward-signed-at'] = seconds;
+      });
+    const before = world.desk.snapshot();
+    await signedAt(now + 61);
+    const times = [now + 61, now].map((seconds) => new Date(seconds * 1000).toISOString()).join('.*');
+    await expectRefused(await world.publishDesk(), new RegExp(`${times}: correct the clock`));
+    world.desk.restore(before);
+    await signedAt(now + 60);
+    expect((await world.publishDesk()).status, 'its twin').toBe(200);
+  });
+
   test('R1 of older metadata is refused', async () => {
     const old = world.desk.filesInForce();
     await world.desk.addRelease(2);

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { SIGNED_AT_FIELD } from '../../../src/signing/tuf/envelope.ts';
 import type { TufErrorCode } from '../../../src/signing/tuf/errors.ts';
+import { requireSignedByNow } from '../../../src/signing/tuf/signed-at.ts';
 import { verifyRepository } from '../../../src/signing/tuf/verify-repository.ts';
 import {
   DAY_MS,
@@ -80,6 +81,14 @@ describe('the time in a timestamp', () => {
     verify();
     await set(rootExpires + 1);
     refuses('tuf-metadata-invalid', /later than root expires/);
+  });
+
+  it('R11 is not later than a minute from now, for who publishes', () => {
+    expect(() => requireSignedByNow(NOW + 60, NOW_MS)).not.toThrow();
+    expect(() => requireSignedByNow(undefined, NOW_MS)).not.toThrow();
+    expect(() => requireSignedByNow(NOW + 61, NOW_MS)).toThrow(
+      expect.objectContaining({ code: 'tuf-signed-ahead' }),
+    );
   });
 
   it('R9 does not go back, though the version goes on', async () => {
