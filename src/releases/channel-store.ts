@@ -32,13 +32,23 @@ export interface ChannelStore {
   findHistory(nodeId: string): Promise<NodeHistory>;
   /** Every enrolled node of the channel. */
   listHistories(channel: string): Promise<NodeHistory[]>;
-  /** Nodes with a boot that was granted before this moment and never reported on. */
-  listSilent(query: { channel: string; grantedBeforeSeconds: number; limit: number }): Promise<string[]>;
+  /** Nodes with a boot that was granted between these moments and never reported on. */
+  listSilent(query: {
+    channel: string;
+    grantedSinceSeconds: number;
+    grantedBeforeSeconds: number;
+    limit: number;
+  }): Promise<string[]>;
   /** How the other nodes stand with this rollout; without the cohort, which takes a look at every node. */
   countTrying(query: {
+    channel: string;
     rollout: Rollout;
     exceptNodeId: string;
   }): Promise<Pick<RolloutTally, 'open' | 'away' | 'failed'>>;
+  /** Nodes that joined it and are gone (not enrolled any more, or in another channel) before they were healthy. */
+  countDeparted(query: { channel: string; rollout: Rollout }): Promise<number>;
+  /** The groups that enrolled nodes of this channel are in. */
+  listGroups(channel: string): Promise<string[]>;
   /**
    * Replaces what changed between `before` and `after`. `moved` when the node's history is not `before` any more, when
    * the channel has left this revision, or when the rollout that the node joins has no room left.

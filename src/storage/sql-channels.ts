@@ -5,7 +5,14 @@ import { roomIn } from '../releases/rollout.ts';
 import { insertAuditEvent } from './audit-events.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
 import { toJsonColumn } from './rows.ts';
-import { countTrying, findHistory, isSameHistory, listHistories, saveHistory } from './sql-node-releases.ts';
+import {
+  countDeparted,
+  countTrying,
+  findHistory,
+  isSameHistory,
+  listHistories,
+  saveHistory,
+} from './sql-node-releases.ts';
 import { forgetReleases, listReportEnds, listReports } from './sql-reports.ts';
 
 /** {@link ChannelStore} on SQL. */
@@ -35,13 +42,14 @@ export function createSqlChannelStore(database: Database): ChannelStore {
     findHistory: (nodeId) => findHistory(database, nodeId),
     listHistories: (channel) => listHistories(database, channel),
 
-    async listSilent({ channel, grantedBeforeSeconds, limit }) {
+    async listSilent({ channel, grantedSinceSeconds, grantedBeforeSeconds, limit }) {
       const rows = await database
         .selectFrom('node_releases')
         .innerJoin('nodes', 'nodes.id', 'node_releases.node_id')
         .select('node_id')
         .distinct()
         .where('outcome', '=', 'open')
+        .where('granted_at', '>=', grantedSinceSeconds)
         .where('granted_at', '<=', grantedBeforeSeconds)
         .where('nodes.channel', '=', channel)
         .limit(limit)
@@ -50,12 +58,27 @@ export function createSqlChannelStore(database: Database): ChannelStore {
     },
 
     countTrying: (query) => countTrying(database, query),
+    countDeparted: (query) => countDeparted(database, query),
+
+    async listGroups(channel) {
+      const rows = await database
+        .selectFrom('node_choices')
+        .innerJoin('nodes', 'nodes.id', 'node_choices.node_id')
+        .select('rollout_group')
+        .distinct()
+        .where('nodes.channel', '=', channel)
+        .where('nodes.status', '=', 'enrolled')
+        .execute();
+      return rows.flatMap((row) => (row.rollout_group === null ? [] : [row.rollout_group]));
+    },
 
     saveHistory: ({ before, after, channel, joins, report, events, atSeconds }) =>
       database.transaction().execute(async (tx) => {
         if (!(await isAtRevision(tx, channel))) return 'moved';
         if (!isSameHistory(await findHistory(tx, after.nodeId), before)) return 'moved';
-        const others = joins && (await countTrying(tx, { rollout: joins, exceptNodeId: after.nodeId }));
+        const others =
+          joins &&
+          (await countTrying(tx, { channel: channel.channel, rollout: joins, exceptNodeId: after.nodeId }));
         if (joins && others && roomIn(joins, others) === 0) return 'moved';
         await saveHistory(tx, { before, after, channel, ...(report && { report }) });
         await insertEvents(tx, events, atSeconds);

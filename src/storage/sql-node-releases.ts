@@ -65,21 +65,41 @@ export async function listHistories(database: Database, channel: string): Promis
   return nodes.map((node) => toHistory(node.id, ofNode.get(node.id) ?? [], node));
 }
 
-/** Those who are healthy need no look: only as many rows as the failure budget lets there be. */
+/** Those who are healthy need no look: only as many rows as the failure budget lets there be. Who is gone has failed. */
 export async function countTrying(
   database: Database,
-  { rollout, exceptNodeId }: { rollout: Rollout; exceptNodeId: string },
+  query: { channel: string; rollout: Rollout; exceptNodeId: string },
 ): Promise<Pick<RolloutTally, 'open' | 'away' | 'failed'>> {
-  const rows = await database
+  const rows = await listUnhealthy(database, query);
+  const trying = rows.filter((row) => row.experience === 'trying' && !hasDeparted(row, query.channel));
+  const open = trying.filter(({ outcome }) => outcome === 'open').length;
+  return { open, away: trying.length - open, failed: rows.length - trying.length };
+}
+
+export async function countDeparted(
+  database: Database,
+  query: { channel: string; rollout: Rollout },
+): Promise<number> {
+  const rows = await listUnhealthy(database, { ...query, exceptNodeId: '' });
+  return rows.filter((row) => hasDeparted(row, query.channel)).length;
+}
+
+function listUnhealthy(
+  database: Database,
+  { rollout, exceptNodeId }: { rollout: Rollout; exceptNodeId: string },
+) {
+  return database
     .selectFrom('node_releases')
-    .select(['experience', 'outcome'])
+    .innerJoin('nodes', 'nodes.id', 'node_releases.node_id')
+    .select(['experience', 'outcome', 'nodes.status', 'nodes.channel'])
     .where('rollout_id', '=', rollout.id)
     .where('experience', 'in', ['trying', 'failed'])
     .where('node_id', '!=', exceptNodeId)
     .execute();
-  const trying = rows.filter(({ experience }) => experience === 'trying');
-  const away = trying.filter(({ outcome }) => outcome === 'failed').length;
-  return { open: trying.length - away, away, failed: rows.length - trying.length };
+}
+
+function hasDeparted(node: { status: string; channel: string }, channel: string): boolean {
+  return node.status !== 'enrolled' || node.channel !== channel;
 }
 
 export function isSameHistory(a: NodeHistory, b: NodeHistory): boolean {

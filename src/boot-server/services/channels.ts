@@ -8,7 +8,8 @@ import type { BootReport, ChannelStore } from '../../releases/channel-store.ts';
 import { ReleaseError } from '../../releases/errors.ts';
 import { forgetFailures, type NodeHistory } from '../../releases/node-releases.ts';
 import { channelEvents, type ReleaseEvent } from '../../releases/release-events.ts';
-import type { RolloutTally } from '../../releases/rollout.ts';
+import { describeWait, type RolloutTally } from '../../releases/rollout.ts';
+import type { RolloutPlan } from '../../releases/rollout-plan.ts';
 import { tallyOf } from '../../releases/tally.ts';
 import type { RepositoryService } from './repository.ts';
 
@@ -26,6 +27,8 @@ export interface ChannelView {
 export interface RolloutReport {
   channel: SlottedChannel;
   tally: RolloutTally;
+  /** For a person. */
+  waitsFor: string;
   /** Of the nodes that took part, and the end of what they said last. */
   nodes: { history: NodeHistory; report?: BootReport }[];
 }
@@ -82,6 +85,8 @@ export function createChannelService(on: {
     async carryOut(name, command, reason) {
       const atSeconds = secondsOf(on.clock);
       const { channel: before, listed } = await find(name);
+      if (command.kind === 'start-rollout')
+        requireGroups(command.plan, await on.channels.listGroups(name), name);
       const rolloutId = toHex(on.random(ROLLOUT_ID_BYTES));
       const after = applyCommand(before, command, { listed, atSeconds, rolloutId });
       if (after === before) return { channel: after, listed };
@@ -95,7 +100,10 @@ export function createChannelService(on: {
       if (channel.mode === 'follow' || channel.rollout === undefined) return undefined;
       const { rollout, health } = channel;
       const histories = await on.channels.listHistories(name);
-      const tally = tallyOf(rollout, { histories, health, nowSeconds: secondsOf(on.clock) });
+      const departed = await on.channels.countDeparted({ channel: name, rollout });
+      const nowSeconds = secondsOf(on.clock);
+      const tally = tallyOf(rollout, { histories, departed, health, nowSeconds });
+      const waitsFor = describeWait(rollout, tally, nowSeconds);
       const took = histories.filter(
         ({ releases }) => releases.get(rollout.releaseDigest)?.rolloutId === rollout.id,
       );
@@ -104,7 +112,7 @@ export function createChannelService(on: {
         const report = reports.get(history.nodeId);
         return { history, ...(report && { report }) };
       });
-      return { channel, tally, nodes };
+      return { channel, tally, waitsFor, nodes };
     },
 
     async changeNode(node, choice, reason) {
@@ -122,6 +130,13 @@ export function createChannelService(on: {
     },
   };
   return service;
+}
+
+/** A step that takes nobody in would pass with nothing tried. */
+function requireGroups({ steps }: RolloutPlan, groups: readonly string[], channel: string): void {
+  for (const step of steps)
+    if (step.kind === 'group' && !groups.includes(step.group))
+      throw new ReleaseError('plan-invalid', `no node of channel ${channel} is in group ${step.group}`);
 }
 
 function withReason(events: readonly ReleaseEvent[], reason: string | undefined): ReleaseEvent[] {

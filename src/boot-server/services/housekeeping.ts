@@ -6,10 +6,10 @@ import type { ChannelStore } from '../../releases/channel-store.ts';
 import type { ArtifactStore } from '../../storage/artifact-store.ts';
 import type { Config } from '../config.ts';
 import type { Logger } from '../logger.ts';
+import { forgetOldHistories } from './old-histories.ts';
 import type { PolicyService } from './policies.ts';
 import type { ReadinessService } from './readiness.ts';
 import type { RepositoryService } from './repository.ts';
-import { forgetOldHistories } from './old-histories.ts';
 import { progressRollouts } from './rollout-progress.ts';
 import { suspectSilentNodes } from './silent-nodes.ts';
 import { removeUnusedArtifacts } from './unused-artifacts.ts';
@@ -49,7 +49,7 @@ export function startHousekeeping(on: {
   }, INTERVAL_MS);
   timer.unref();
   const rollouts = setInterval(
-    () => void attempt('looking after rollouts', () => progressRollouts(on)),
+    () => void attempt('looking after rollouts', () => progressRollouts({ ...on, startedAtSeconds })),
     on.config.rolloutCheckSeconds * 1000,
   );
   rollouts.unref();

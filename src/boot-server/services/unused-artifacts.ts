@@ -67,7 +67,9 @@ async function listNeeded(on: {
 export function digestsInSlots(channel: ChannelState): string[] {
   if (channel.mode === 'follow') return [];
   const { A, B } = channel.slots;
-  return [A, B].flatMap((content) => (content === undefined ? [] : [content.releaseDigest]));
+  return [A, B, channel.previous].flatMap((content) =>
+    content === undefined ? [] : [content.releaseDigest],
+  );
 }
 
 /** Of a release that may be listed no more. */
