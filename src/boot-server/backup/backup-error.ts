@@ -7,8 +7,11 @@ export type BackupErrorCode =
   | 'backup-damaged'
   | 'backup-older-than-served'
   | 'data-dir-missing'
+  /** Two histories of the same metadata: nobody but a person can tell which is the right one. */
+  | 'floors-contradict'
   | 'passphrase-missing'
   | 'passphrase-wrong'
+  | 'restore-pending'
   | 'server-running';
 
 export class BackupError extends CodedError<BackupErrorCode> {}

@@ -10,6 +10,7 @@ import { SERVED_FLOOR_FILE } from '../../signing/repository/served-floor.ts';
 import { type EntrySource, type Lock, readArchive, writeArchive } from './archive.ts';
 import { BackupError } from './backup-error.ts';
 import { hashFile } from './hash-file.ts';
+import { PENDING } from './pending-restore.ts';
 
 export interface BackupInput {
   readonly dataDir: string;
@@ -43,6 +44,7 @@ const SECRETS = [
 export async function createBackup(input: BackupInput): Promise<BackupReport> {
   const { dataDir, lock } = input;
   const file = resolve(input.file);
+  await requireNoRestore(dataDir);
   await requireDatabase(dataDir);
   const floor = await readIfThere(join(dataDir, SERVED_FLOOR_FILE));
   const snapshot = join(dirname(file), `.bootward-${randomBytes(12).toString('hex')}.tmp`);
@@ -67,6 +69,16 @@ export async function createBackup(input: BackupInput): Promise<BackupReport> {
 async function requireDatabase(dataDir: string): Promise<void> {
   if ((await readIfThere(join(dataDir, 'state.db'), 1)) === undefined)
     throw new BackupError('data-dir-missing', `${dataDir} holds no state.db: give the server's --data-dir`);
+}
+
+/** What the folder holds beside it no longer counts. */
+async function requireNoRestore(dataDir: string): Promise<void> {
+  const pending = join(dataDir, PENDING);
+  if ((await readIfThere(pending, 1)) !== undefined)
+    throw new BackupError(
+      'restore-pending',
+      `${pending} is there: a restore was cut short, and what would be backed up no longer counts. Start the server or restore again, either finishes it; then make the backup`,
+    );
 }
 
 /** Whole and consistent, without its free pages; readers and writers go on meanwhile. */

@@ -1,9 +1,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import type { MetadataFile } from '../../releases/release-store.ts';
 import type { SeenRoles } from '../../signing/tuf/seen-metadata.ts';
+import { newRootsIn } from '../services/kept-root.ts';
+import { lowestRoot } from '../services/lowest-root.ts';
 import { storedRepository } from '../services/set-back.ts';
 import { BackupError } from './backup-error.ts';
+import { filesByName } from './restored-roots.ts';
 
 const SQLITE_BUSY = 5;
 const SQLITE_LOCKED = 6;
@@ -29,18 +33,45 @@ export function lockDatabase(dataDir: string): DatabaseSync | undefined {
   }
 }
 
-/** What the old state had published, where it can be read: its floor's file may be gone. */
-export function servedBy(database: DatabaseSync | undefined): SeenRoles | undefined {
+/** What a state that is replaced trusted, as far as it can be read: its floor's file may be gone. */
+export interface OldTrust {
+  /** What it had published. */
+  readonly served?: SeenRoles;
+  /** The same with the roots that were kept beside it. */
+  readonly trusted?: SeenRoles;
+  /** Published and kept ones; nothing of them has been verified. */
+  readonly roots: readonly MetadataFile[];
+}
+
+export function trustOf(database: DatabaseSync | undefined): OldTrust {
+  const published = rowsOf(database, 'select name, bytes, published_at from metadata_files');
+  const kept = rowsOf(database, 'select name, bytes from kept_roots');
+  const files = published.map(toFile);
+  const roots = [...files.filter(({ name }) => name.endsWith('.root.json')), ...kept.map(toFile)];
+  if (files.length === 0) return { roots };
+  const publishedAtSeconds = Math.max(...published.map((row) => Number(row.published_at)));
   try {
-    const rows = database?.prepare('select name, bytes, published_at from metadata_files').all() ?? [];
-    if (rows.length === 0) return undefined;
-    const files = rows.map(({ name, bytes }) => ({ name: String(name), bytes: bytes as Uint8Array }));
-    const publishedAtSeconds = Math.max(...rows.map((row) => Number(row.published_at)));
-    return storedRepository({ files, publishedAtSeconds })?.roles;
+    const served = storedRepository({ files, publishedAtSeconds })?.roles ?? new Map();
+    const byName = filesByName(roots);
+    const newer = newRootsIn(byName, { trustedRoot: lowestRoot(byName), seen: served });
+    return { roots, served, trusted: newer?.seen ?? served };
   } catch {
-    // Not readable, so it says nothing; the floor's file may.
-    return undefined;
+    // Not good, so it says nothing; the floor's file may.
+    return { roots };
   }
+}
+
+/** Nothing of a table that is not there, or not readable. */
+function rowsOf(database: DatabaseSync | undefined, sql: string): Record<string, unknown>[] {
+  try {
+    return database?.prepare(sql).all() ?? [];
+  } catch {
+    return [];
+  }
+}
+
+function toFile({ name, bytes }: Record<string, unknown>): MetadataFile {
+  return { name: String(name), bytes: bytes as Uint8Array };
 }
 
 function isBusy(error: unknown): boolean {

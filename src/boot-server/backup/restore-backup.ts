@@ -1,28 +1,24 @@
 import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Readable } from 'node:stream';
 import { bytesEqual } from '../../core/bytes.ts';
 import { syncFolder, writeFileDurably } from '../../core/durable-file.ts';
-import { isErrno } from '../../signing/keys/key-file.ts';
-import {
-  encodeServedFloor,
-  parseServedFloor,
-  SERVED_FLOOR_FILE,
-} from '../../signing/repository/served-floor.ts';
-import type { SeenRoles } from '../../signing/tuf/seen-metadata.ts';
 import { type ArtifactStore, createArtifactStore } from '../../storage/artifact-store.ts';
 import { openDatabase } from '../../storage/database.ts';
 import { type Voided, voidSingleUse } from '../../storage/restored-database.ts';
 import { createSqlReleaseStore } from '../../storage/sql-release-store.ts';
-import { differenceFromServed, type StoredRepository, storedRepository } from '../services/set-back.ts';
+import { type StoredRepository, storedRepository } from '../services/set-back.ts';
 import { type ArchiveEntry, readArchive } from './archive.ts';
 import { BackupError } from './backup-error.ts';
 import { damaged } from './byte-reader.ts';
-import { lockDatabase, servedBy } from './old-database.ts';
+import { lockDatabase, type OldTrust, trustOf } from './old-database.ts';
 import { finishRestore, PENDING } from './pending-restore.ts';
+import { readIfThere } from './read-if-there.ts';
+import { settleFloor } from './restored-floor.ts';
+import { type CarriedRoots, carryRoots } from './restored-roots.ts';
 
 export interface RestoreInput {
   readonly file: string;
@@ -39,6 +35,8 @@ export interface RestoreInput {
 export interface RestoreReport {
   readonly entries: readonly string[];
   readonly voided: Voided;
+  /** Root files that the replaced state trusted, and the backup did not know. */
+  readonly keptRoots: readonly string[];
   /** Why nothing is served until the current metadata are published. */
   readonly olderThanServed?: string;
 }
@@ -66,7 +64,7 @@ export async function restoreBackup(input: RestoreInput): Promise<RestoreReport>
     const staging = join(dataDir, `.restore-${randomBytes(12).toString('hex')}`);
     await mkdir(staging, { mode: 0o700 });
     try {
-      const report = await stage(input, { staging, served: servedBy(old) });
+      const report = await stage(input, { staging, old: trustOf(old) });
       await syncTree(staging);
       await rename(staging, join(dataDir, PENDING));
       await syncFolder(dataDir);
@@ -82,11 +80,11 @@ export async function restoreBackup(input: RestoreInput): Promise<RestoreReport>
 
 interface Staging {
   readonly staging: string;
-  /** What the state that is replaced has in its database. */
-  readonly served: SeenRoles | undefined;
+  /** Of the state that is replaced. */
+  readonly old: OldTrust;
 }
 
-async function stage(input: RestoreInput, { staging, served }: Staging): Promise<RestoreReport> {
+async function stage(input: RestoreInput, { staging, old }: Staging): Promise<RestoreReport> {
   const { dataDir, file } = input;
   const artifacts = await createArtifactStore({ folder: join(dataDir, 'artifacts') });
   const entries: string[] = [];
@@ -100,11 +98,19 @@ async function stage(input: RestoreInput, { staging, served }: Staging): Promise
   if (!entries.includes('state.db')) damaged('it holds no database');
   const database = join(staging, 'state.db');
   requireIntact(database);
-  const { voided, stored } = await prepare(database, input.nowMs);
+  const { voided, stored, roots } = await prepare(database, { nowMs: input.nowMs, old });
   leaveWal(database);
   await keepAuthorityKey(dataDir, staging);
-  const olderThanServed = await settleFloor(stored, input, { staging, served });
-  return { entries, voided, ...(olderThanServed !== undefined && { olderThanServed }) };
+  const served = isTrusted(old.trusted, roots) ? old.served : old.trusted;
+  const olderThanServed = await settleFloor(stored, { ...input, staging, served });
+  const keptRoots = roots.added;
+  return { entries, voided, keptRoots, ...(olderThanServed !== undefined && { olderThanServed }) };
+}
+
+/** Whether the restored state trusts the root of the replaced one: otherwise its floor has to. */
+function isTrusted(trusted: OldTrust['trusted'], { chain }: CarriedRoots): boolean {
+  const root = trusted?.get('root');
+  return chain.some(({ version, file }) => version === root?.version && file.sha256 === root.sha256);
 }
 
 /** The key of the same CA, when the backup was made while it was kept elsewhere. */
@@ -115,13 +121,6 @@ async function keepAuthorityKey(dataDir: string, staging: string): Promise<void>
   if (was === undefined || key === undefined || restored !== undefined) return;
   if (is === undefined || !bytesEqual(was, is)) return;
   await writeFileDurably({ path: join(staging, CA_KEY), contents: key, replace: false });
-}
-
-async function readIfThere(path: string): Promise<Buffer | undefined> {
-  return readFile(path).catch((error: unknown) => {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
-  });
 }
 
 async function unpack(
@@ -161,12 +160,18 @@ function requireIntact(path: string): void {
   }
 }
 
-/** Brings the schema up to date and takes the use out of what works once. */
-async function prepare(path: string, nowMs: number): Promise<{ voided: Voided; stored: StoredRepository }> {
+/** Brings the schema up to date, takes the use out of what works once, and takes over what is trusted. */
+async function prepare(
+  path: string,
+  { nowMs, old }: { nowMs: number; old: OldTrust },
+): Promise<{ voided: Voided; stored: StoredRepository; roots: CarriedRoots }> {
   const database = await openDatabase(path);
+  const atSeconds = Math.floor(nowMs / 1000);
   try {
-    const voided = await voidSingleUse(database, Math.floor(nowMs / 1000));
-    return { voided, stored: storedRepository(await createSqlReleaseStore(database).loadMetadata()) };
+    const voided = await voidSingleUse(database, atSeconds);
+    const store = createSqlReleaseStore(database);
+    const stored = storedRepository(await store.loadMetadata());
+    return { voided, stored, roots: await carryRoots(store, { oldRoots: old.roots, atSeconds }) };
   } finally {
     await database.destroy();
   }
@@ -176,43 +181,6 @@ function leaveWal(path: string): void {
   const database = new DatabaseSync(path);
   database.exec('pragma journal_mode = delete');
   database.close();
-}
-
-/**
- * The floor that the restored state starts with: what the database has, or the highest that anybody knows.
- *
- * @returns a sentence when the database is below it
- */
-async function settleFloor(
-  stored: StoredRepository,
-  { dataDir, servedFloor, publishLater }: RestoreInput,
-  { staging, served }: Staging,
-): Promise<string | undefined> {
-  const path = join(staging, SERVED_FLOOR_FILE);
-  const known = [await loadFloor(path), await loadFloor(join(dataDir, SERVED_FLOOR_FILE)), served];
-  if (servedFloor !== undefined) known.push(parseServedFloor(await readFile(servedFloor), servedFloor));
-  const above = known.filter(
-    (floor) => floor !== undefined && differenceFromServed(stored, floor) !== undefined,
-  );
-  const floor = above.sort((one, other) => timestampOf(other) - timestampOf(one))[0] ?? stored?.roles;
-  if (floor !== undefined)
-    await writeFileDurably({ path, contents: encodeServedFloor(floor), replace: true });
-  if (above.length === 0 || floor === undefined) return undefined;
-  const difference = differenceFromServed(stored, floor) ?? '';
-  if (publishLater) return difference;
-  throw new BackupError(
-    'backup-older-than-served',
-    `the backup is older than what was served (${difference}): nothing was restored. Take a newer backup; or restore it with --publish-later and publish the current metadata, before which nothing is served`,
-  );
-}
-
-async function loadFloor(path: string): Promise<SeenRoles | undefined> {
-  const bytes = await readIfThere(path);
-  return bytes && parseServedFloor(bytes, path);
-}
-
-function timestampOf(floor: SeenRoles | undefined): number {
-  return floor?.get('timestamp')?.version ?? 0;
 }
 
 async function sweepStaging(dataDir: string): Promise<void> {

@@ -37,21 +37,23 @@ async function runRestore(file: string, options: RestoreOptions): Promise<void> 
     nowMs: systemClock.nowMs(),
     ...(servedFloor !== undefined && { servedFloor }),
   });
-  const { entries, voided, olderThanServed } = report;
+  const { entries, voided, keptRoots, olderThanServed } = report;
   await printSentence(options, describe(report), {
     entries: [...entries],
     voided: { ...voided },
+    keptRoots: [...keptRoots],
     ...(olderThanServed !== undefined && { olderThanServed }),
   });
 }
 
-function describe({ entries, voided, olderThanServed }: RestoreReport): string {
+function describe({ entries, voided, keptRoots, olderThanServed }: RestoreReport): string {
   const { challenges, grants, enrolments, tokens, keyChanges } = voided;
   const lines = [
     `restored ${entries.length} files`,
     `what works once is void: ${challenges} challenges, ${grants} open grants closed, ${enrolments} enrolments, ${tokens} unused tokens, ${keyChanges} permissions for a new AK`,
     'revoke again what was revoked since the backup was made',
   ];
+  if (keptRoots.length > 0) lines.push(`still trusted: ${keptRoots.join(', ')} of the state that was there`);
   if (!entries.includes('grant.key'))
     lines.push('keys were not in it: those of the folder stay, or new ones are made');
   if (olderThanServed !== undefined)

@@ -110,6 +110,16 @@ describe('a backup', () => {
     expect((await again.attest()).status).toBe(200);
   });
 
+  test('is refused while a restore waits to be finished: the folder no longer counts', async () => {
+    await mkdir(data('restore-pending'));
+    await expect(backup()).rejects.toMatchObject({
+      code: 'restore-pending',
+      message: expect.stringContaining(data('restore-pending')),
+    });
+    expect(existsSync(file)).toBe(false);
+    await rm(data('restore-pending'), { recursive: true });
+  });
+
   test('of a folder that is none says so', async () => {
     await expect(createBackup({ dataDir: fresh, file, artifacts: false })).rejects.toMatchObject({
       code: 'data-dir-missing',
