@@ -67,13 +67,11 @@ attest_answer_challenge() {
   evidence_make "$attest/evidence"
   http_json POST /v1/evidence "$attest/verdict" "$attest/evidence"
   case $http_status in
-    200 | 403 | 409) report_forget_crash ;;
-  esac
-  case $http_status in
     403) attest_refused "the evidence" ;;
     409) attest_no_release ;;
   esac
   http_require 200 "the evidence"
+  report_forget_crash
   attest_read_verdict
 }
 
@@ -113,6 +111,7 @@ attest_no_release() {
   http_answered "the evidence"
   http_problem
   [ "$problem_code" = no-release ] || http_refused "the evidence"
+  report_forget_crash
   await no-release "This machine is accepted, but its channel lists no release: $problem_detail"
 }
 

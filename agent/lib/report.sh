@@ -27,7 +27,8 @@ report_load_crash() {
     read -r report_event report_number _ <"$report_part"
     report_number=${report_number#Part}
     is_count "$report_number" || report_number=0
-    printf '%s %06d %s\n' "${report_event%%#*}" "$report_number" "$report_part"
+    report_event=${report_event%%#*}
+    printf '%s %06d %s\n' "${report_event:-none}" "$report_number" "$report_part"
   done 2>/dev/null | sort -r >"$BOOTWARD_RUN/crash.parts"
   while read -r _ _ report_part; do
     cat "$report_part"
@@ -35,7 +36,7 @@ report_load_crash() {
   report_begin "$BOOTWARD_RUN/crash"
 }
 
-# Once the server has said something to it: firmware has little room for the next one.
+# Once the server has accepted the evidence that it came with, and so kept it: firmware has little room for the next one.
 report_forget_crash() {
   [ "$attest_purpose" = boot ] && [ -e "$BOOTWARD_RUN/crash.parts" ] || return 0
   while read -r _ _ report_part; do

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { sha256, toHex } from '../../src/core/bytes.ts';
@@ -169,7 +169,7 @@ describe('the report of a boot', () => {
     mkdirSync(crash());
   });
 
-  it('has the last lines of the console of the boot before, and removes them once there is a verdict', async () => {
+  it('has the last lines of the console of the boot before, and removes them once it is accepted', async () => {
     dump('dmesg-efi_pstore-171', 'Panic#1 Part1\n<0>end of the panic\n');
     dump('dmesg-efi_pstore-172', 'Panic#1 Part2\n<4>the middle\u001b[2J\n');
     dump('dmesg-efi_pstore-181', 'Panic#1 Part10\n<4>the beginning\n');
@@ -190,7 +190,7 @@ describe('the report of a boot', () => {
     expect(report).toMatch(/ the end\n$/);
   });
 
-  it('stays until the server has said something', async () => {
+  it('stays while the server says nothing', async () => {
     dump('dmesg-erst-1', 'Panic#1 Part1\nkept\n');
     const any: NonNullable<Scenario['lies']>['any'] = (request, response) => {
       if (request.url !== '/v1/evidence') return false;
@@ -201,6 +201,40 @@ describe('the report of a boot', () => {
     expect(run.status).not.toBe(0);
     expect(readFileSync(join(crash(), 'dmesg-erst-1'), 'latin1')).toContain('kept');
   });
+
+  const bootThatGets = (status: number, code: string, reasons: JsonObject[] = []) =>
+    lab.run({
+      bake: setting('pending_seconds=1'),
+      lies: { verdict: () => problem(status, code, code, { verdict: 'hold', reasons, notes: [] }) },
+    });
+  it.each([
+    [403, 'evidence-held'],
+    [403, 'evidence-refused'],
+    [409, 'challenge-spent'],
+    [503, 'database-busy'],
+  ])('stays when the server did not keep it (%i %s)', async (status, code) => {
+    dump('dmesg-erst-1', 'Panic#1 Part1\nkept\n');
+    const reasons = status === 403 ? [{ code: 'floor-missing', message: 'it is gone' }] : [];
+    const run = await bootThatGets(status, code, reasons);
+    expect(reportOf(run)).toContain('kept');
+    expect(existsSync(join(crash(), 'dmesg-erst-1'))).toBe(true);
+  });
+
+  it('goes when the machine is accepted and there is no release', async () => {
+    dump('dmesg-erst-1', 'Panic#1 Part1\nkept\n');
+    const run = await bootThatGets(409, 'no-release');
+    expect(reportOf(run)).toContain('kept');
+    expect(existsSync(join(crash(), 'dmesg-erst-1'))).toBe(false);
+  });
+
+  it.each(['\n<0>the end\n', '   \n<0>the end\n', '#1 Part1\n<0>the end\n'])(
+    'has a dump that begins with %j, too, and removes it',
+    async (text) => {
+      dump('dmesg-erst-1', text);
+      expect(reportOf(await lab.run())).toBe(text);
+      expect(existsSync(join(crash(), 'dmesg-erst-1'))).toBe(false);
+    },
+  );
 
   it('is nothing where there is nothing', async () => {
     expect(claimsOf(await lab.run())).not.toHaveProperty('reportSha256');
