@@ -4,10 +4,14 @@ import { Worker } from 'node:worker_threads';
 import type { AppraisalInput } from '../../attestation/appraisal.ts';
 import { messageOf } from '../../core/errors.ts';
 import type { Logger } from '../logger.ts';
+import { messageInTime } from './message-in-time.ts';
 import { failedVerification, type VerificationOutcome } from './verification.ts';
 
 export interface ThreadLimits {
-  /** For one piece of evidence; the slowest that the size limits let in takes a small part of it. */
+  /**
+   * For one piece of evidence; the slowest that the size limits let in takes a small part of it. A thread that the
+   * machine leaves no time gets it again, see `messageInTime`.
+   */
   decideMs: number;
   startMs: number;
   /** An idle thread ends and gives its memory back. */
@@ -62,7 +66,7 @@ export class VerificationThread {
     this.worker ??= await this.start();
     try {
       this.worker.postMessage(input);
-      return requireOutcome(await nextMessage(this.worker, this.limits.decideMs));
+      return requireOutcome(await messageInTime(this.worker, this.limits.decideMs));
     } catch (cause) {
       this.logger.error({ detail: messageOf(cause) }, 'evidence is refused: its verification did not end');
       await this.end();

@@ -96,6 +96,17 @@ describe('verification threads', () => {
     },
   );
 
+  test('evidence is not refused because the machine left its thread no time', async () => {
+    const { workers, lines } = start({ limits: { ...THREAD_LIMITS, decideMs: 400 } });
+    expect(await workers.appraise(input('starve'))).toMatchObject(DECIDED);
+    expect(lines).toEqual([]);
+  });
+
+  test('Q55 a thread that does nothing for ever is not waited for', async () => {
+    const { workers } = start({ limits: { ...THREAD_LIMITS, decideMs: 50 } });
+    expect(await workers.appraise(input('sleep'))).toMatchObject(FAILED);
+  });
+
   test('Q55 evidence that exhausts the memory of a thread is refused, and the server lives on', async () => {
     const { workers, lines } = start({ limits: { ...THREAD_LIMITS, decideMs: 10_000, heapMegabytes: 32 } });
     expect(await workers.appraise(input('exhaust'))).toMatchObject(FAILED);

@@ -2,6 +2,9 @@ import { parentPort } from 'node:worker_threads';
 import type { AppraisalInput } from '../../../../src/attestation/appraisal.ts';
 import { decide } from '../../../../src/boot-server/verification/verification.ts';
 
+const NOBODY_WAKES = new Int32Array(new SharedArrayBuffer(4));
+const STARVED_MS = 1000;
+
 // A verification thread that does what the evidence's challenge says, and decides when that says nothing.
 const held: unknown[] = [];
 
@@ -9,6 +12,11 @@ function act(input: AppraisalInput): unknown {
   switch (input.challenge) {
     case 'hang':
       for (;;);
+    case 'starve':
+      Atomics.wait(NOBODY_WAKES, 0, 0, STARVED_MS);
+      return decide(input);
+    case 'sleep':
+      return Atomics.wait(NOBODY_WAKES, 0, 0);
     case 'throw':
       throw new Error('a fault of ours');
     case 'exhaust':
