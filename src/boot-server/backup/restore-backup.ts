@@ -8,7 +8,7 @@ import { bytesEqual } from '../../core/bytes.ts';
 import { syncFolder, writeFileDurably } from '../../core/durable-file.ts';
 import { type ArtifactStore, createArtifactStore } from '../../storage/artifact-store.ts';
 import { openDatabase } from '../../storage/database.ts';
-import { type Voided, voidSingleUse } from '../../storage/restored-database.ts';
+import { type Voided, voidWhatMovedOn } from '../../storage/restored-database.ts';
 import { createSqlReleaseStore } from '../../storage/sql-release-store.ts';
 import { type StoredRepository, storedRepository } from '../services/set-back.ts';
 import { type ArchiveEntry, readArchive } from './archive.ts';
@@ -160,7 +160,7 @@ function requireIntact(path: string): void {
   }
 }
 
-/** Brings the schema up to date, takes the use out of what works once, and takes over what is trusted. */
+/** Brings the schema up to date, voids what has moved on since, and takes over what is trusted. */
 async function prepare(
   path: string,
   { nowMs, old }: { nowMs: number; old: OldTrust },
@@ -168,7 +168,7 @@ async function prepare(
   const database = await openDatabase(path);
   const atSeconds = Math.floor(nowMs / 1000);
   try {
-    const voided = await voidSingleUse(database, atSeconds);
+    const voided = await voidWhatMovedOn(database, atSeconds);
     const store = createSqlReleaseStore(database);
     const stored = storedRepository(await store.loadMetadata());
     return { voided, stored, roots: await carryRoots(store, { oldRoots: old.roots, atSeconds }) };

@@ -47,10 +47,11 @@ async function runRestore(file: string, options: RestoreOptions): Promise<void> 
 }
 
 function describe({ entries, voided, keptRoots, olderThanServed }: RestoreReport): string {
-  const { challenges, grants, enrolments, tokens, keyChanges } = voided;
+  const { challenges, grants, enrolments, tokens, keyChanges, rollouts, openBoots, sessions } = voided;
   const lines = [
     `restored ${entries.length} files`,
     `what works once is void: ${challenges} challenges, ${grants} open grants closed, ${enrolments} enrolments, ${tokens} unused tokens, ${keyChanges} permissions for a new AK`,
+    `what was under way has stopped: ${rollouts} open rollouts paused, ${openBoots} open boots closed, ${sessions} sessions ended`,
     'revoke again what was revoked since the backup was made',
   ];
   if (keptRoots.length > 0) lines.push(`still trusted: ${keptRoots.join(', ')} of the state that was there`);
