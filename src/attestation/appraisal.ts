@@ -1,5 +1,6 @@
 import { asciiBytes, fromHex } from '../core/bytes.ts';
 import { toPrintableLines } from '../core/printable.ts';
+import { parseTpmsAttest } from '../tpm/attest.ts';
 import { checkClaims } from './evidence/check-claims.ts';
 import { type Claims, type Health, parseClaims } from './evidence/claims.ts';
 import { encodeEvidenceDocument } from './evidence/evidence-file.ts';
@@ -77,6 +78,7 @@ export interface Attester {
   baseline?: Baseline;
   floor?: FloorRecord;
   floorExpected?: boolean;
+  floorMissed?: number;
 }
 
 export interface Appraisal {
@@ -175,21 +177,37 @@ function contextOf({ attester, ...input }: AppraisalInput): PolicyContext {
 }
 
 /** At its enrolment nothing is known of a machine that a floor could be held against. */
-function floorReferenceOf({
-  purpose,
-  attester,
-  channel,
-  publishedFloor,
-}: AppraisalInput): FloorReference | undefined {
+function floorReferenceOf(input: AppraisalInput): FloorReference | undefined {
+  const { purpose, attester, channel, publishedFloor } = input;
   if (channel === undefined || purpose === 'enrol') return undefined;
   const seen = attester.floor;
-  const required = seen !== undefined || (isAfterHandover(purpose) && attester.floorExpected === true);
   return {
-    required,
+    required: seen !== undefined || isFirstFloorDue(input),
     channelHash: channelHashOf(channel),
     ...(seen && { lowest: versionsOf(seen) }),
     ...(publishedFloor && { published: publishedFloor }),
   };
+}
+
+/** Power may fail between a grant and the first write of the record; root that deletes it each time looks the same. */
+const MAX_MISSED_FLOORS = 3;
+
+function isFirstFloorDue({ purpose, attester, untrustedEvidence }: AppraisalInput): boolean {
+  const { floorExpected = false, floorMissed = 0, session } = attester;
+  if (!floorExpected) return false;
+  if (isAfterHandover(purpose)) return true;
+  return (
+    floorMissed >= MAX_MISSED_FLOORS && claimedResetCount(untrustedEvidence.attest) !== session?.resetCount
+  );
+}
+
+/** Of a quote that nobody has verified yet: where it is none, nothing else counts. */
+function claimedResetCount(untrustedQuote: Uint8Array): number | undefined {
+  try {
+    return parseTpmsAttest(untrustedQuote).clockInfo.resetCount;
+  } catch {
+    return undefined;
+  }
 }
 
 /** A record counts under the Name that it has before the hand-over, or after it. */

@@ -96,8 +96,11 @@ export type VerdictBasis = Pick<NodeRecord, 'channel' | 'romAsserted'> & {
   firmwareApproval?: number;
 };
 
-/** What accepted evidence tells of a node's floor: it showed this one, or must show its first one from now on. */
-export type KnownFloor = { shown: FloorRecord } | 'expected';
+/**
+ * What accepted evidence tells of a node's floor: it showed this one, must show its first one from now on, or has not
+ * shown it though it was expected.
+ */
+export type KnownFloor = { shown: FloorRecord } | 'expected' | 'missed';
 
 /**
  * State of enrolment and attestation. Every method that writes is one durable transaction: after it

@@ -100,6 +100,8 @@ export interface NodeRecord {
   floor?: FloorRecord;
   /** It was granted a boot of a stage-0 that keeps a floor, or has shown one: its running system must show one. */
   floorExpected: boolean;
+  /** Boots that were granted since, each in another power cycle, without a record to show. */
+  floorMissed?: number;
   suspect?: Suspicion;
   createdAtSeconds: number;
   lastVerdictAtSeconds?: number;

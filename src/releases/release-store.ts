@@ -14,6 +14,8 @@ export interface Stage0ImageRecord {
   pcr11: string;
   /** When a publication stopped listing it. */
   withdrawnAtSeconds?: number;
+  /** Base64, of the last listing that had one: nodes keep the record that it pins for as long as they live. */
+  floorKey?: string;
 }
 
 /**
@@ -35,6 +37,8 @@ export interface ReleaseStore {
     stage0Images: readonly Stage0ImageRecord[];
     /** SHA-256 of every image that is listed now; all others are withdrawn. */
     listedStage0: readonly string[];
+    /** By the image's SHA-256; what is not named keeps the key that it had. */
+    floorKeys: ReadonlyMap<string, string>;
     atSeconds: number;
   }): Promise<void>;
 }

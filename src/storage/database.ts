@@ -7,6 +7,7 @@ import { policiesAndRunningNodes } from './migrations/0002-policies-and-running-
 import { floors } from './migrations/0003-floors.ts';
 import { channelsAndSlots } from './migrations/0004-channels-and-slots.ts';
 import { keptRoots } from './migrations/0005-kept-roots.ts';
+import { floorKeys } from './migrations/0006-floor-keys.ts';
 import type { Schema } from './schema.ts';
 import { createSqliteDialect } from './sqlite-dialect.ts';
 
@@ -20,6 +21,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0003-floors': floors,
   '0004-channels-and-slots': channelsAndSlots,
   '0005-kept-roots': keptRoots,
+  '0006-floor-keys': floorKeys,
 };
 
 /**

@@ -36,6 +36,7 @@ export interface Schema {
     suspect_reason: string | null;
     floor_record: Uint8Array | null;
     floor_expected: Generated<number>;
+    floor_missed: Generated<number>;
   };
   retired_aks: { ak_name: string; node_id: string; retired_at: number };
   endorsement_keys: EndorsementKeyColumns & { node_id: string };
@@ -151,6 +152,8 @@ export interface Schema {
     pcr4_no_secure_boot: string | null;
     pcr11: string;
     withdrawn_at: number | null;
+    /** Of the last listing that had one. */
+    floor_key: string | null;
   };
   audit_events: { id: Generated<number>; at: number; kind: string; subject: string; detail: string };
 }

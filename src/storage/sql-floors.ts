@@ -7,10 +7,11 @@ import type { DatabaseTransaction } from './database.ts';
 export async function recordFloor(tx: DatabaseTransaction, nodeId: string, floor: KnownFloor): Promise<void> {
   await tx
     .updateTable('nodes')
-    .set({
+    .set((node) => ({
       floor_expected: 1,
-      ...(floor !== 'expected' && { floor_record: encodeFloorRecord(floor.shown) }),
-    })
+      ...(floor === 'missed' && { floor_missed: node('floor_missed', '+', 1) }),
+      ...(typeof floor === 'object' && { floor_record: encodeFloorRecord(floor.shown), floor_missed: 0 }),
+    }))
     .where('id', '=', nodeId)
     .execute();
 }

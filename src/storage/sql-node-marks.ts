@@ -31,7 +31,7 @@ const MARKS: Readonly<Record<NodeMark['mark'], Mark>> = {
   'assert-rom': { set: () => ({ rom_asserted: 1 }), event: 'node-rom-asserted', closesGrants: false },
   'withdraw-rom': { set: () => ({ rom_asserted: 0 }), event: 'node-rom-withdrawn', closesGrants: true },
   'reset-floor': {
-    set: () => ({ floor_record: null, floor_expected: 0 }),
+    set: () => ({ floor_record: null, floor_expected: 0, floor_missed: 0 }),
     event: 'node-floor-reset',
     closesGrants: false,
   },
@@ -70,7 +70,7 @@ export function createSqlNodeMarks(
         if (before === undefined) return 'unchanged';
         await tx
           .updateTable('nodes')
-          .set({ channel, floor_record: null, floor_expected: 0 })
+          .set({ channel, floor_record: null, floor_expected: 0, floor_missed: 0 })
           .where('id', '=', nodeId)
           .execute();
         await closeGrantsOfNode(tx, { nodeId, atSeconds });

@@ -24,6 +24,7 @@ export function createSqlReleaseStore(database: Database): ReleaseStore {
         ...(row.pcr4_no_secure_boot !== null && { pcr4NoSecureBoot: row.pcr4_no_secure_boot }),
         pcr11: row.pcr11,
         ...(row.withdrawn_at !== null && { withdrawnAtSeconds: row.withdrawn_at }),
+        ...(row.floor_key !== null && { floorKey: row.floor_key }),
       }));
     },
 
@@ -44,7 +45,7 @@ export function createSqlReleaseStore(database: Database): ReleaseStore {
       });
     },
 
-    async publish({ files, stage0Images, listedStage0, atSeconds }) {
+    async publish({ files, stage0Images, listedStage0, floorKeys, atSeconds }) {
       await database.transaction().execute(async (tx) => {
         for (const { name, bytes } of files)
           await tx
@@ -66,6 +67,8 @@ export function createSqlReleaseStore(database: Database): ReleaseStore {
             })
             .onConflict((conflict) => conflict.doNothing())
             .execute();
+        for (const [sha256, floor_key] of floorKeys)
+          await tx.updateTable('stage0_images').set({ floor_key }).where('sha256', '=', sha256).execute();
         await markWithdrawn(tx, listedStage0, atSeconds);
         await insertAuditEvent(tx, {
           atSeconds,

@@ -55,5 +55,7 @@ test('a database of the first version is brought up to date with everything in i
   expect(await createSqlPolicyStore(database).findBaseline('n1')).toBeUndefined();
   const [image] = await createSqlReleaseStore(database).loadStage0Images();
   expect(image).not.toHaveProperty('withdrawnAtSeconds');
+  expect(image).not.toHaveProperty('floorKey');
+  expect(await store.findNode('n1')).not.toHaveProperty('floorMissed');
   await database.destroy();
 });

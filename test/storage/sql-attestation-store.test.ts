@@ -11,6 +11,7 @@ import type {
   AttestationStore,
   ChallengeRecord,
   EnrolmentRecord,
+  KnownFloor,
   VerdictRecord,
 } from '../../src/attestation/attestation-store.ts';
 import type { EndorsementKey, NodeRecord } from '../../src/attestation/node.ts';
@@ -446,6 +447,23 @@ test('P8 a floor that was shown is kept with the verdict, in one transaction', a
   expect(await store.findNode('n1')).toMatchObject({ floorExpected: true, floor: FLOOR });
   await store.commitVerdict({ challengeSha256: 'c3', verdict: verdict(), floor: 'expected' });
   expect(await store.findNode('n1')).toMatchObject({ floor: FLOOR });
+});
+
+test('P8 boots without the floor that was expected are counted until it is shown, or reset', async () => {
+  await enrol();
+  for (const sha256 of ['c1', 'c2', 'c3', 'c4', 'c5']) await store.saveChallenge(challenge({ sha256 }));
+  const commit = (challengeSha256: string, floor: KnownFloor) =>
+    store.commitVerdict({ challengeSha256, verdict: verdict(), floor });
+  await commit('c1', 'expected');
+  expect(await store.findNode('n1')).not.toHaveProperty('floorMissed');
+  await commit('c2', 'missed');
+  await commit('c3', 'missed');
+  expect(await store.findNode('n1')).toMatchObject({ floorExpected: true, floorMissed: 2 });
+  await commit('c4', { shown: FLOOR });
+  expect(await store.findNode('n1')).not.toHaveProperty('floorMissed');
+  await commit('c5', 'missed');
+  await store.markNode({ nodeId: 'n1', mark: 'reset-floor', atSeconds: 5, reason: 'TPM cleared' });
+  expect(await store.findNode('n1')).not.toHaveProperty('floorMissed');
 });
 
 test('P8 a floor is forgotten only by an operator who says why', async () => {

@@ -186,8 +186,15 @@ function readStage0(images: JsonValue, bank: string): Stage0Values[] {
     throw new EvidenceFieldError('policy.stage0', 'a list of what images leave in PCR 4 and 11');
   return images.map((image) => {
     if (!isJsonObject(image)) throw new EvidenceFieldError('policy.stage0', 'objects of PCR 4 and 11');
-    requireFields(image, 'policy.stage0', { required: ['4', '11'] });
-    return { pcr4: readStage0Values(image[4], bank), pcr11: readStage0Values(image[11], bank) };
+    requireFields(image, 'policy.stage0', { required: ['4', '11'], optional: ['floor'] });
+    const { 4: pcr4, 11: pcr11, floor } = image;
+    if (floor !== undefined && floor !== false)
+      throw new EvidenceFieldError('policy.stage0', '"floor" false, or none');
+    return {
+      pcr4: readStage0Values(pcr4, bank),
+      pcr11: readStage0Values(pcr11, bank),
+      ...(floor === false && { floor }),
+    };
   });
 }
 

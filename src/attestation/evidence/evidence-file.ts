@@ -63,7 +63,11 @@ export function encodeEvidenceDocument(fields: EvidenceFields): string {
         policy.referenceValues.map(({ pcr, accepted }) => [pcr, accepted.map(toHex)]),
       ),
       ...(policy.stage0 && {
-        stage0: policy.stage0.map(({ pcr4, pcr11 }) => ({ 4: pcr4.map(toHex), 11: pcr11.map(toHex) })),
+        stage0: policy.stage0.map(({ pcr4, pcr11, ...rest }) => ({
+          4: pcr4.map(toHex),
+          11: pcr11.map(toHex),
+          ...rest,
+        })),
       }),
       ...(policy.unloggedPcrs?.length && { unlogged: policy.unloggedPcrs }),
       ...(policy.firmware && {

@@ -7,10 +7,11 @@ import { type FloorIndexForm, floorIndexPublic } from './floor-index.ts';
 import { floorKeyNameOf } from './floor-key.ts';
 
 /**
- * The public area that a certified record must be of: built from what is listed, never taken from the node. Of several
+ * The public area that a certified record must be of: built from what was ever listed, never taken from the node. Of several
  * keys the one is chosen that fits; where none does, the first, whose Name then differs.
  *
- * @param floorKeys base64, of the stage-0 builds that are listed: read as keys when they were published
+ * @param floorKeys base64, of every stage-0 build that is known: read as keys when they were published. A withdrawn build
+ *   starts nothing any more, but what it started runs on.
  * @returns undefined where no build keeps a floor: there is no record that could be told from somebody's own
  */
 export function pinFloorIndex(

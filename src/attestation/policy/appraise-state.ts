@@ -7,6 +7,7 @@ import type { Finding } from '../reasons.ts';
 import type { Baseline, FirmwareApproval } from './baseline.ts';
 import {
   baselinePcrsOf,
+  mayStart,
   type PolicyContext,
   pcr11Values,
   possibleStage0,
@@ -89,7 +90,20 @@ function identify(input: StateInput): Stage0Appraisal {
         },
       ],
     };
-  return { match, findings: match.secureBoot ? [] : [withoutSecureBoot(policy.secureBoot.state)] };
+  return {
+    match,
+    findings: [
+      ...(match.secureBoot ? [] : [withoutSecureBoot(policy.secureBoot.state)]),
+      ...(mayStart(match, input) ? [] : [withoutFloor(match)]),
+    ],
+  };
+}
+
+function withoutFloor({ reference: { architecture, build } }: Stage0Match): Finding {
+  return {
+    code: 'floor-missing',
+    message: `stage-0 is ${architecture} build ${build}, which keeps no floor, and this node has one: boot a build that does, or reset-floor`,
+  };
 }
 
 function withoutSecureBoot(policy: 'required' | 'optional'): Finding {

@@ -7,7 +7,7 @@ import type { Baseline, FirmwareApproval } from './baseline.ts';
 import type { FirmwareReference } from './firmware-rule.ts';
 import { type PcrRule, type PcrRules, type Policy, QUOTED_PCRS } from './policy.ts';
 import type { ReferenceValue, Stage0Values } from './reference-values.ts';
-import type { Stage0Reference } from './stage0-matching.ts';
+import { floorApprovalOf, type Stage0Match, type Stage0Reference } from './stage0-matching.ts';
 
 /** What is known of the node beside its policy. */
 export interface PolicyContext {
@@ -64,13 +64,15 @@ export function offlinePolicyOf(context: PolicyContext): EvidencePolicy {
   return { ...base, stage0: candidates.map((reference) => stage0ValuesOf(reference, context)) };
 }
 
-function stage0ValuesOf(reference: Stage0Reference, { policy, purpose }: PolicyContext): Stage0Values {
+function stage0ValuesOf(reference: Stage0Reference, context: PolicyContext): Stage0Values {
+  const { policy, purpose } = context;
   const { pcr4SecureBoot, pcr4NoSecureBoot } = reference;
   const unverified =
     pcr4NoSecureBoot !== undefined && policy.secureBoot.state === 'optional' ? [pcr4NoSecureBoot] : [];
   return {
     pcr4: [pcr4SecureBoot, ...unverified].map(fromHex),
     pcr11: pcr11Values(reference, purpose).map(fromHex),
+    ...(mayStart({ reference, secureBoot: true }, context) ? {} : { floor: false }),
   };
 }
 
@@ -85,6 +87,14 @@ export function possibleStage0({
 }: PolicyContext): readonly Stage0Reference[] {
   if (!isAfterHandover(purpose)) return stage0References;
   return stage0References.filter(({ sha256: digest }) => digest === session?.stage0Sha256);
+}
+
+/** A node that has a floor boots no stage-0 that would not look at it. */
+export function mayStart(
+  match: Stage0Match,
+  { purpose, floorReference }: Pick<PolicyContext, 'purpose' | 'floorReference'>,
+): boolean {
+  return purpose !== 'boot' || floorReference?.lowest === undefined || floorApprovalOf(match) !== undefined;
 }
 
 /** The PCRs whose values must be those of the node's approved firmware. */

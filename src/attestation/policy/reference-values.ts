@@ -12,6 +12,8 @@ export interface ReferenceValue {
 export interface Stage0Values {
   pcr4: readonly Uint8Array[];
   pcr11: readonly Uint8Array[];
+  /** It keeps none, and the node has one. */
+  floor?: false;
 }
 
 /** A reference that cannot be compared refuses: an empty list or an unquoted PCR is never "anything goes". */
@@ -35,7 +37,10 @@ export function checkStage0Values(quote: VerifiedQuote, images: readonly Stage0V
   const pcr11 = quote.pcrs.get(11);
   if (pcr4 === undefined) return [unquoted(4)];
   if (pcr11 === undefined) return [unquoted(11)];
-  if (images.some((image) => isOneOf(image.pcr4, pcr4) && isOneOf(image.pcr11, pcr11))) return [];
+  const started = images.filter((image) => isOneOf(image.pcr4, pcr4) && isOneOf(image.pcr11, pcr11));
+  if (started.some(({ floor }) => floor !== false)) return [];
+  if (started.length > 0)
+    return [{ code: 'floor-missing', message: 'PCR 4 and PCR 11 are of a stage-0 that keeps no floor' }];
   const what = `PCR 4 is ${toHex(pcr4)}, PCR 11 is ${toHex(pcr11)}`;
   return [
     {

@@ -18,8 +18,9 @@ export interface Stage0Reference {
   pcr4SecureBoot: string;
   pcr4NoSecureBoot?: string;
   pcr11: string;
-  /** Of a listed one that keeps a floor: base64 SubjectPublicKeyInfo, and what it signed for this image. */
+  /** Base64 SubjectPublicKeyInfo of one that keeps a floor, also when it is listed without by now, or withdrawn. */
   floorKey?: string;
+  /** Of a listed one: what that key signed for this image. */
   floorApprovals?: FloorApprovals;
 }
 

@@ -100,6 +100,7 @@ export async function createRepositoryService(on: {
       files: served,
       stage0Images: images,
       listedStage0: verified.stage0Builds.map(({ sha256 }) => sha256),
+      floorKeys: floorKeysOf([...(published?.stage0 ?? []), ...verified.stage0Builds]),
       atSeconds: secondsOf(on.clock),
     });
     const stage0 = toReferences(verified, await on.store.loadStage0Images());
@@ -302,13 +303,22 @@ function toReferences(
   });
 }
 
-/** What only the listing says, and says only while it is in force. */
+/** What only the listing says, and says only while it is in force; its floor key is remembered. */
 function listedMembersOf({ authenticodeSha256, floorKey, floorApprovals }: Stage0Listing) {
   return {
     authenticodeSha256,
     ...(floorKey !== undefined && { floorKey }),
     ...(floorApprovals !== undefined && { floorApprovals }),
   };
+}
+
+/** The last one of each image counts. */
+function floorKeysOf(
+  builds: readonly Pick<Stage0Listing, 'sha256' | 'floorKey'>[],
+): ReadonlyMap<string, string> {
+  return new Map(
+    builds.flatMap(({ sha256, floorKey }) => (floorKey === undefined ? [] : [[sha256, floorKey]])),
+  );
 }
 
 async function requireStored(

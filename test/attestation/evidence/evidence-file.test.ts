@@ -234,6 +234,7 @@ describe('an evidence file', () => {
     ['a stage-0 without PCR 4', { stage0: [{ 11: [ZERO] }] }],
     ['a stage-0 without PCR 11', { stage0: [{ 4: [ZERO] }] }],
     ['a stage-0 with another PCR', { stage0: [{ 4: [ZERO], 11: [ZERO], 12: [ZERO] }] }],
+    ['a stage-0 that says it keeps a floor', { stage0: [{ 4: [ZERO], 11: [ZERO], floor: true }] }],
     ['a stage-0 with a value that is no list', { stage0: [{ 4: ZERO, 11: [ZERO] }] }],
     ['a stage-0 with no value', { stage0: [{ 4: [ZERO], 11: [] }] }],
     ['a stage-0 of another bank', { stage0: [{ 4: ['00'], 11: [ZERO] }] }],

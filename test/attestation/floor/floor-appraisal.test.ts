@@ -19,11 +19,13 @@ import {
   SESSION,
   STAGE0,
 } from '../appraisal-fixture.ts';
+import { CLOCK_INFO } from '../software-ak.ts';
 import { CHANNEL, certifyFloor, createFloorKey, FLOOR_KEY, RECORD, VERSIONS } from './floor-fixture.ts';
 
 type Shown = Omit<Parameters<typeof certifyFloor>[0], 'extraData'>;
 
-const KEEPING = [NEXT_STAGE0, { ...STAGE0, floorKey: FLOOR_KEY.floorKey }];
+const APPROVED = { floorApprovals: { secureBoot: 'aa', noSecureBoot: 'bb' } };
+const KEEPING = [NEXT_STAGE0, { ...STAGE0, ...APPROVED, floorKey: FLOOR_KEY.floorKey }];
 const SERVER = { channel: CHANNEL, publishedFloor: VERSIONS, stage0References: KEEPING };
 const KNOWN = { floor: RECORD, floorExpected: true };
 
@@ -84,7 +86,45 @@ describe('a floor record in a boot', () => {
     const appraisal = verdictOn(booting({}, bare));
     expect(appraisal.verdict).toBe('accept');
     expect(appraisal.accepted?.floor).toBeUndefined();
-    expect(reasonsIn(verdictOn(booting({}, { ...bare, attester: KNOWN })))).toEqual(['floor-missing']);
+    expect(new Set(reasonsIn(verdictOn(booting({}, { ...bare, attester: KNOWN }))))).toEqual(
+      new Set(['floor-missing']),
+    );
+  });
+
+  it('P8 is held where a listed stage-0 would not look at it, with a record or without', () => {
+    const stage0References = [{ ...NEXT_STAGE0, ...APPROVED, floorKey: FLOOR_KEY.floorKey }, STAGE0];
+    const input = booting({}, { stage0References, attester: KNOWN });
+    const appraisal = verdictOn(input);
+    expect(appraisal).toMatchObject({ verdict: 'hold', authentic: true });
+    expect(appraisal.reasons).toEqual([
+      {
+        code: 'floor-missing',
+        message: expect.stringMatching(/^stage-0 is x86-64 build 41, which keeps no floor, .*reset-floor$/),
+      },
+    ]);
+    expect(new Set(reasonsIn(verdictOn(bootOf({ stage0References, attester: KNOWN }))))).toEqual(
+      new Set(['floor-missing']),
+    );
+    expect(verdictOn(booting({}, { stage0References })).verdict).toBe('accept');
+  });
+
+  it('P8 may be missing in three boots after the one that could write it first, and then in none', () => {
+    const { resetCount } = CLOCK_INFO;
+    const bootAfter = (floorMissed: number, session = { ...SESSION, resetCount: resetCount - 1 }) =>
+      verdictOn(bootOf({ attester: { floorExpected: true, floorMissed, session } }));
+    expect(bootAfter(2).verdict).toBe('accept');
+    expect(bootAfter(3)).toMatchObject({ verdict: 'hold', authentic: true });
+    expect(reasonsIn(bootAfter(3))).toEqual(['floor-missing']);
+    expect(bootAfter(3, { ...SESSION, resetCount }).verdict).toBe('accept');
+    const shown = booting({}, { attester: { floorExpected: true, floorMissed: 3 } });
+    expect(verdictOn(shown).verdict).toBe('accept');
+  });
+
+  it('counts under the key of a build that is withdrawn', () => {
+    const second = createFloorKey().floorKey;
+    const stage0References = [...KEEPING, { ...NEXT_STAGE0, listed: false, floorKey: second }];
+    const changes = { stage0References, attester: KNOWN };
+    expect(verdictOn(booting({ floorKey: second }, changes)).verdict).toBe('accept');
   });
 
   it('counts under each of two keys while both are listed', () => {

@@ -47,6 +47,16 @@ async function listFloor(floorApprovals: FloorApprovals, floorKey = KEY.floorKey
   return world.publishDesk();
 }
 
+async function listWithoutFloor(): Promise<void> {
+  await world.desk.reissue('stage0', ({ targets }) => {
+    const { custom } = targets[world.stage0.listing.target];
+    delete custom.floorKey;
+    delete custom.floorApprovals;
+  });
+  const answer = await world.publishDesk();
+  if (answer.status !== 200) throw new Error(`not published: ${answer.bytes}`);
+}
+
 /** In force at this moment, as a node sees it. */
 function published(): FloorVersions {
   const names = [...world.desk.filesInForce().keys()];
@@ -183,6 +193,38 @@ describe('a node that keeps a floor', () => {
     await boot();
     await node.powerCycle();
     expect((await boot()).json.verdict).toBe('accept');
+  });
+
+  test('P8 is held when boot after boot shows none: three may have lost power before it was written', async () => {
+    await boot();
+    for (const _ of [1, 2, 3]) {
+      await node.powerCycle();
+      expect((await boot()).json.verdict).toBe('accept');
+      expect((await boot()).json.verdict, 'asked again in the same power cycle').toBe('accept');
+    }
+    await node.powerCycle();
+    const held = await boot();
+    expect([held.json.code, reasonsOf(held)]).toEqual(['evidence-held', ['floor-missing']]);
+    expect((await boot(recordNow())).json.verdict).toBe('accept');
+  });
+
+  test('P8 is held before it is granted anything when the stage-0 that it boots keeps none', async () => {
+    await boot(recordNow());
+    await listWithoutFloor();
+    await world.stop();
+    await world.open();
+    Object.assign(node, { door: { ...node.door, port: world.ports.agents } });
+    await node.powerCycle();
+    const held = await boot(recordNow());
+    expect([held.json.code, reasonsOf(held)]).toEqual(['evidence-held', ['floor-missing']]);
+    expect(held.json.detail).toMatch(/build 1, which keeps no floor/);
+  });
+
+  test('is not suspect while it runs, when what is listed has no floor key any more', async () => {
+    await boot();
+    await listWithoutFloor();
+    expect((await health(recordNow())).json.verdict).toBe('accept');
+    expect((await nodeShown()).suspect).toBeNull();
   });
 
   test('P8 is held and suspect when its running system shows none after all', async () => {
