@@ -34,6 +34,7 @@ ek_profile() {
 # eks (what is loaded, by NV index) and ek_remaining (certified ones that are not looked at yet: making a
 # key takes seconds on a real chip, and only an enrolment needs them all).
 ek_load_first() {
+  tpm_list_nv_indices
   eks='' ek_remaining=$(ek_list_certified)
   while [ -z "$eks" ] && [ -n "$ek_remaining" ]; do
     ek_load_next
@@ -66,9 +67,8 @@ ek_load_uncertified() {
   eks=$EK_UNCERTIFIED
 }
 
-# In the order of the profile. tpm2-tools print handles without leading zeros.
+# Of the NV indices, in the order of the profile. tpm2-tools print handles without leading zeros.
 ek_list_certified() {
-  tpm getcap handles-nv-index | tr 'A-F' 'a-f' >"$tpm/nv-indices"
   ek_found=
   for ek_index in $EK_PROFILE; do
     ! grep -qx -- "- 0x0*${ek_index#0x0}" "$tpm/nv-indices" || ek_found="$ek_found $ek_index"

@@ -29,13 +29,16 @@ floor_ask_certificate() { # EXTRA_DATA_HEX
 # power cycle. After the attempts, with what they left in files.
 floor_keep() {
   floor=$BOOTWARD_RUN/floor tuf=$BOOTWARD_RUN/tuf
-  read -r floor_approval <"$floor/approval"
-  if [ ! -e "$floor/loaded" ] || [ "$floor_approval" = - ]; then
-    mark floor state=none
-    say "No floor is kept: $(floor_why_none)."
+  if [ ! -e "$floor/loaded" ]; then
+    floor_keep_none 'this stage-0 has no floor key'
     return
   fi
+  read -r floor_approval <"$floor/approval"
   read -r floor_state floor_key_name floor_policy floor_record <"$floor/loaded"
+  if [ "$floor_approval" = - ]; then
+    floor_go_without
+    return
+  fi
   floor_compose "$1"
   floor_define
   floor_open_session
@@ -47,12 +50,24 @@ floor_keep() {
     "channel=$floor_channel" "signed-at=$floor_time"
 }
 
-floor_why_none() {
-  if [ -e "$floor/loaded" ]; then
-    echo 'the server gives no approval for this stage-0'
-  else
-    echo 'this stage-0 has no floor key'
-  fi
+floor_keep_none() { # WORDS
+  mark floor state=none
+  say "No floor is kept: $1."
+}
+
+# Without an approval a record can be neither raised nor locked, so the release could be followed by an older one:
+# a server must not switch a floor off by saying nothing. A machine that has none yet loses nothing.
+floor_go_without() {
+  case $floor_state in
+    locked) floor_refuse_locked ;;
+    written) stop floor-approval-missing \
+      "The server gives no approval for this stage-0, so the floor record of this machine can be neither raised nor locked: not going on without it." ;;
+  esac
+  floor_keep_none 'the server gives no approval for this stage-0, and this machine has no record yet'
+}
+
+floor_refuse_locked() {
+  stop floor-locked "The floor record was locked before this boot: switch the machine off and on again."
 }
 
 # Sets floor_next: the record as it is to be. Versions were never below the old ones, unless a new root released
@@ -75,7 +90,7 @@ floor_compose() { # CHANNEL
 floor_define() {
   case $floor_state in
     written | unwritten) return 0 ;;
-    locked) stop floor-locked "The floor record was locked before this boot: switch the machine off and on again." ;;
+    locked) floor_refuse_locked ;;
     foreign)
       say "What lies at $FLOOR_INDEX in this TPM is no floor that this stage-0 can write: removing it."
       mark floor state=foreign
@@ -147,8 +162,7 @@ floor_do() { # WORDS COMMAND ARGUMENT...
 floor_forget() {
   tpm_prepare
   floor=$BOOTWARD_RUN/floor
-  tpm_require 'list its NV indices' getcap handles-nv-index >"$tpm/nv-indices.upper"
-  tr 'A-F' 'a-f' <"$tpm/nv-indices.upper" >"$tpm/nv-indices"
+  tpm_list_nv_indices
   floor_notice
   if [ "$floor_state" = none ]; then
     say "This machine has no floor record."

@@ -41,6 +41,13 @@ tpm_prepare() {
     "The TPM's endorsement hierarchy has a password. This agent keeps none: clear it, or have it emptied."
 }
 
+# Into a file, in lower case. An answer that did not come is not an empty list: it would mean a machine without a
+# floor. Not in a command substitution, which it could not end.
+tpm_list_nv_indices() {
+  tpm_require 'list its NV indices' getcap handles-nv-index >"$tpm/nv-indices.upper"
+  tr 'A-F' 'a-f' <"$tpm/nv-indices.upper" >"$tpm/nv-indices"
+}
+
 # tpm_load_ak GENERATION: the AK, a primary key of the endorsement hierarchy, the same at each boot, so that
 # nothing is stored. Sets ak_generation, ak_context and ak_name. tpm2-tools take `unique` as a TPMS_ECC_POINT
 # in its memory layout: little-endian length and 128 bytes, for x and for y; y stays empty.

@@ -1,9 +1,13 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { createPublicKey } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { fromHex } from '../../src/core/bytes.ts';
+import { FLOOR_POLICY_REF } from '../../src/attestation/floor/floor-index.ts';
+import { floorKeyNameOf, parseFloorKey } from '../../src/attestation/floor/floor-key.ts';
+import { toBase64 } from '../../src/core/bytes.ts';
 import type { JsonObject } from '../../src/core/strict-json.ts';
+import { SHA256 } from '../../src/tpm/algorithms.ts';
+import { policyAuthorizeDigest } from '../../src/tpm/policy-digest.ts';
 import {
   approve,
   attributesIn,
@@ -16,10 +20,7 @@ import {
   floorOf,
   forgetFloor,
   recordIn,
-  writeAsStage0,
 } from './floor-lab.ts';
-import type { HostTpm } from './host-tpm.ts';
-import { cutPower, FLOOR_COMMANDS } from './power-cut.ts';
 import { type Outcome, openScriptedLab, POISONED, type Scenario, type ScriptedLab } from './scripted-lab.ts';
 import { createKeys } from './signed-world.ts';
 
@@ -50,6 +51,22 @@ async function stopOf(scenario: Scenario): Promise<string | undefined> {
   expect(outcome, outcome.console).toMatchObject({ status: 20, pcr14: POISONED });
   expect(outcome.marks.map(({ step }) => step)).not.toContain('handover');
   return outcome.stopCode;
+}
+
+const OWN = ['-C', 'o', FLOOR_INDEX];
+
+function defineForOwner(): void {
+  lab.tpm.run('nvdefine', ...OWN, '-s', '64', '-g', 'sha256', '-a', 'ownerwrite|ownerread|authread|no_da');
+}
+
+/** As stage-0 does it. */
+function defineUnwritten(): void {
+  const keyName = floorKeyNameOf(
+    parseFloorKey(toBase64(createPublicKey(key.key).export({ type: 'spki', format: 'der' }))),
+  );
+  const policy = policyAuthorizeDigest(SHA256, { keyName, policyRef: FLOOR_POLICY_REF });
+  const attributes = 'policywrite|write_stclear|ownerread|authread|no_da';
+  lab.tpm.run('nvdefine', ...OWN, '-s', '64', '-g', 'sha256', '-a', attributes, '-L', fileOf(policy));
 }
 
 const floorMark = ({ marks }: Outcome) => marks.filter(({ step }) => step === 'floor').at(-1)?.values;
@@ -105,11 +122,15 @@ describe('a stage-0 with the floor key', () => {
     expect(contentsOf(running)?.snapshot).toBe(5);
   });
 
-  it('keeps none when the server has no approval for it', async () => {
+  it.each<[string, () => void]>([
+    ['no record', () => undefined],
+    ['one that was never written', () => defineUnwritten()],
+    ["another's", () => defineForOwner()],
+  ])('keeps none without an approval, on a machine that has %s', async (_what, prepare) => {
+    prepare();
     const outcome = await lab.run({ settings: { floorKey: key.publicPem } });
     expect(outcome).toMatchObject({ status: 0 });
     expect(floorMark(outcome)).toEqual({ state: 'none' });
-    expect(recordIn(lab.tpm)).toBeUndefined();
   });
 
   it('keeps none without the key', async () => {
@@ -142,6 +163,19 @@ describe('R1 P13 what a server of old metadata gets', () => {
       world: { ...seen, version: 4 },
     });
     expect(outcome).toMatchObject({ stopCode: 'metadata-rollback', pcr14: POISONED });
+  });
+
+  it.each<[string, Scenario['world']]>([
+    ['the same', seen],
+    ['a later snapshot', { ...seen, version: 6 }],
+    ['a later time alone', { ...seen, signedAt: NOW }],
+  ])('R1 P13 cannot switch the floor off by giving no approval with %s', async (_what, world) => {
+    await bootWell({ world: seen });
+    const before = recordIn(lab.tpm);
+    const outcome = await lab.run({ settings: { floorKey: key.publicPem }, world: world ?? {} });
+    expect(outcome).toMatchObject({ status: 20, stopCode: 'floor-approval-missing', pcr14: POISONED });
+    expect(outcome.marks.map(({ step }) => step)).not.toContain('handover');
+    expect(recordIn(lab.tpm)).toEqual(before);
   });
 
   it('P13 another channel than the record is of is refused', async () => {
@@ -220,7 +254,6 @@ describe('signed time', () => {
 });
 
 describe('P8 what root of a running system did to the record', () => {
-  const OWN = ['-C', 'o', FLOOR_INDEX];
   it('P8 cannot write it, by owner or without a policy', async () => {
     await bootWell({ world: { version: 7 } });
     const before = recordIn(lab.tpm);
@@ -238,7 +271,7 @@ describe('P8 what root of a running system did to the record', () => {
   });
 
   it('P8 re-created it for writing by the owner: it is not believed, and removed', async () => {
-    lab.tpm.run('nvdefine', ...OWN, '-s', '64', '-g', 'sha256', '-a', 'ownerwrite|ownerread|authread|no_da');
+    defineForOwner();
     lab.tpm.run('nvwrite', ...OWN, '-i', fileOf(encodeRecord({ ...LOW, snapshot: 900 })));
     const outcome = await bootWell();
     expect(floorOf(outcome)).toBeUndefined();
@@ -247,22 +280,7 @@ describe('P8 what root of a running system did to the record', () => {
   });
 
   it('P8 defined it again and could not write it: taken as it was never written', async () => {
-    await bootWell();
-    const policy = /authorization policy: (\S+)/.exec(lab.tpm.run('nvreadpublic', FLOOR_INDEX))?.[1] ?? '';
-    forgetFloor(lab.tpm);
-    const attributes = 'policywrite|write_stclear|ownerread|authread|no_da';
-    lab.tpm.run(
-      'nvdefine',
-      ...OWN,
-      '-s',
-      '64',
-      '-g',
-      'sha256',
-      '-a',
-      attributes,
-      '-L',
-      fileOf(fromHex(policy.toLowerCase())),
-    );
+    defineUnwritten();
     const outcome = await bootWell();
     expect(floorOf(outcome)).toBeUndefined();
     expect(outcome.marks).not.toContainEqual({ step: 'floor', values: { state: 'foreign' } });
@@ -271,61 +289,11 @@ describe('P8 what root of a running system did to the record', () => {
 
   it('P8 locked too early: it is shown locked, and the boot ends in poison', async () => {
     await bootWell();
-    const again = await boot({ keepPower: true, lies: { any: () => false } });
-    expect(again.pcr14).not.toBe('0'.repeat(64));
-    expect(again.stopCode).toBe('floor-locked');
-  });
-});
-
-describe('a TPM that does not do it ends the boot in poison', () => {
-  it('by name when the approval is for other PCRs', async () => {
-    expect(await stopOf({ lies: { approval: approve(key, { pcr11: 'aa'.repeat(32) }) } })).toBe(
-      'floor-approval-refused',
-    );
-  });
-
-  it.each([12, 13])('P8 by name when PCR %i says that systemd-stub was given something', async (pcr) => {
-    const prepare = (tpm: HostTpm) => tpm.extend(pcr, 'aa'.repeat(32));
-    expect(await stopOf({ prepare })).toBe('floor-approval-refused');
-  });
-
-  it('by name when the approval is of another key', async () => {
-    expect(await stopOf({ lies: { approval: approve(createFloorKey()) } })).toBe('floor-approval-refused');
-  });
-
-  it.each([[''], ['30'], ['ZZ'.repeat(70)], [1], [null], ['30'.repeat(100)]])(
-    'when the approval is %j: not understood',
-    async (approval) => {
-      expect(await stopOf({ lies: { approval } })).toBe('answer-malformed');
-    },
-  );
-
-  it('by name when the owner hierarchy has a password', async () => {
-    const { stopCode, pcr14 } = await boot({
-      prepare: (tpm) => void tpm.run('changeauth', '-c', 'o', 'secret'),
-    });
-    lab.tpm.run('changeauth', '-c', 'o', '-p', 'secret');
-    expect({ stopCode, pcr14 }).toEqual({ stopCode: 'floor-failed', pcr14: POISONED });
-  });
-
-  it('by name when the floor key is of another kind', async () => {
-    const { publicKey } = generateKeyPairSync('ed25519');
-    const floorKey = publicKey.export({ type: 'spki', format: 'pem' }).toString();
-    expect(await stopOf({ settings: { floorKey } })).toBe('config-invalid');
-  });
-
-  it.each<[string, (record: Buffer) => void]>([
-    ['another format', (record) => record.write('bwf2')],
-    ['a version of 0', (record) => record.writeBigUInt64BE(0n, 36)],
-    ['R11 a version past 2^53', (record) => record.writeBigUInt64BE(2n ** 53n, 44)],
-    ['R11 a version of all ones', (record) => record.writeBigUInt64BE(2n ** 64n - 1n, 20)],
-    ['something behind the time', (record) => record.writeUInt8(1, 63)],
-  ])('by name when the record has %s', async (_what, spoil) => {
-    await bootWell();
-    const record = Buffer.from(encodeRecord(LOW));
-    spoil(record);
-    writeAsStage0({ tpm: lab.tpm, key, file: fileOf(record), folder: lab.folder });
-    expect(await stopOf({})).toBe('floor-unreadable');
+    for (const lies of [{ approval: approve(key) }, {}]) {
+      const again = await lab.run({ keepPower: true, settings: { floorKey: key.publicPem }, lies });
+      expect(again.pcr14).not.toBe('0'.repeat(64));
+      expect(again.stopCode).toBe('floor-locked');
+    }
   });
 });
 
@@ -345,25 +313,6 @@ describe('bootward-agent forget-floor', () => {
     expect(forgot.status).toBe(0);
     expect(forgot.console).toContain('has no floor record');
   });
-});
-
-describe('a power cut', () => {
-  const cuts = FLOOR_COMMANDS.flatMap((command) =>
-    (['lost', 'kept'] as const).map((fate) => [command, fate] as const),
-  );
-  it.each(cuts)(
-    'at %s, %s, leaves the old record or the new one, and the next boot is whole',
-    async (command, fate) => {
-      const first = command === 'NV_DefineSpace';
-      if (!first) await bootWell({ world: { version: 1 } });
-      const old = recordIn(lab.tpm);
-      await cutPower(lab, { key, world: { version: 2 }, command, fate });
-      lab.tpm.reset();
-      expect([old, { ...LOW, snapshot: 2, channel: 2 }]).toContainEqual(recordIn(lab.tpm));
-      await bootWell({ world: { version: 2 } });
-      expect(recordIn(lab.tpm)).toMatchObject({ snapshot: 2 });
-    },
-  );
 });
 
 let files = 0;
