@@ -4,12 +4,13 @@ import { defineConfig } from 'vitest/config';
 // agent: the sh agent on this host with a software TPM. e2e: real firmware in QEMU. `make check` runs the
 // first, `make test` all of them.
 
-/** Tests that start programs by the dozen. */
+/** Tests that start programs by the dozen. None of them may skip: who needs what may be absent is a unit test. */
 const PROCESSES = [
   'test/boot-signer/**/*.test.ts',
   'test/boot-server/api/{killed-*,enrolment-swtpm}.test.ts',
   'test/boot-server/verification/started-program.test.ts',
-  'test/cli/{boot-sign,killed-boot-sign,trust-anchors}*.test.ts',
+  'test/cli/{boot-sign,killed-boot-sign}.test.ts',
+  'test/cli/boot-sign-{ceremony,floor,proposals,publish,requests,terminal}.test.ts',
   'test/fleet-sim/rollout.test.ts',
   'test/cli/hostile-documents.test.ts',
   'test/signing/keys/{pkcs11,command-hook}*.test.ts',
