@@ -103,7 +103,11 @@ export function tufKeyOf(key: KeyObject): TufKey {
     throw new PublicKeyError(
       `expected an Ed25519, P-256, RSA-3072, RSA-4096 or ML-DSA-65 key, this one is ${describe(publicKey)}`,
     );
-  return { keytype: ALGORITHMS[scheme].keytype, scheme, keyval: { public: encodeKey(scheme, publicKey) } };
+  return {
+    keytype: ALGORITHMS[scheme].keytype,
+    scheme,
+    keyval: { public: spell(scheme, spkiOf(publicKey)) },
+  };
 }
 
 /** For the boot server's own keys, which sign challenges and grants. @throws {PublicKeyError} */
@@ -114,15 +118,8 @@ export function ed25519KeyOf(key: KeyObject): TufKey {
 }
 
 /** @throws {PublicKeyError} when the key is not spelled as {@link tufKeyOf} would, or is of another kind */
-export function publicKeyOf({ keytype, scheme, keyval }: TufKey): KeyObject {
-  const algorithm = ALGORITHMS[scheme];
-  if (keytype !== algorithm.keytype)
-    throw new PublicKeyError(`a key for ${scheme} has keytype ${algorithm.keytype}`);
-  const key = scheme === 'ed25519' ? decodeEd25519(keyval.public) : decodePem(keyval.public);
-  if (!algorithm.isKind(key)) throw new PublicKeyError(`${describe(key)} is no key for ${scheme}`);
-  if (!isSpelledAs(encodeKey(scheme, key), keyval.public))
-    throw new PublicKeyError(`a key for ${scheme} has another spelling`);
-  return key;
+export function publicKeyOf(key: TufKey): KeyObject {
+  return decodeKey(key).publicKey;
 }
 
 /** TUF 1.0 section 4.2: the key id is the SHA-256 of the key's canonical form, hex. */
@@ -132,7 +129,7 @@ export function keyIdOf(key: TufKey): string {
 
 /** What makes two keys the same, however they are spelled: SHA-256 of the SubjectPublicKeyInfo, hex. */
 export function keyMaterialOf(key: TufKey): string {
-  return toHex(sha256(publicKeyOf(key).export({ type: 'spki', format: 'der' })));
+  return decodeKey(key).material;
 }
 
 export function isVerifiedByAgents({ scheme }: TufKey): boolean {
@@ -163,9 +160,41 @@ export function signWithKey(privateKey: KeyObject, scheme: Scheme, message: Uint
   return ALGORITHMS[scheme].sign(message, privateKey);
 }
 
-function encodeKey(scheme: Scheme, key: KeyObject): string {
-  if (scheme !== 'ed25519') return key.export({ type: 'spki', format: 'pem' }).toString();
-  return toHex(key.export({ type: 'spki', format: 'der' }).subarray(ED25519_SPKI_PREFIX.length));
+interface DecodedKey {
+  readonly publicKey: KeyObject;
+  readonly material: string;
+}
+
+/** A key is asked for with each signature and each comparison, and OpenSSL decodes it slower than it verifies. */
+const decodedKeys = new WeakMap<TufKey, DecodedKey>();
+
+function decodeKey(key: TufKey): DecodedKey {
+  const known = decodedKeys.get(key);
+  if (known !== undefined) return known;
+  const { keytype, scheme, keyval } = key;
+  const algorithm = ALGORITHMS[scheme];
+  if (keytype !== algorithm.keytype)
+    throw new PublicKeyError(`a key for ${scheme} has keytype ${algorithm.keytype}`);
+  const publicKey = scheme === 'ed25519' ? decodeEd25519(keyval.public) : decodePem(keyval.public);
+  if (!algorithm.isKind(publicKey))
+    throw new PublicKeyError(`${describe(publicKey)} is no key for ${scheme}`);
+  const der = spkiOf(publicKey);
+  if (!isSpelledAs(spell(scheme, der), keyval.public))
+    throw new PublicKeyError(`a key for ${scheme} has another spelling`);
+  const decoded = { publicKey, material: toHex(sha256(der)) };
+  decodedKeys.set(key, decoded);
+  return decoded;
+}
+
+function spkiOf(publicKey: KeyObject): Buffer {
+  return publicKey.export({ type: 'spki', format: 'der' });
+}
+
+/** Hex of the key itself for Ed25519; else PEM as OpenSSL writes it (RFC 7468 section 13). */
+function spell(scheme: Scheme, der: Buffer): string {
+  if (scheme === 'ed25519') return toHex(der.subarray(ED25519_SPKI_PREFIX.length));
+  const lines = der.toString('base64').match(/.{1,64}/g) ?? [];
+  return ['-----BEGIN PUBLIC KEY-----', ...lines, '-----END PUBLIC KEY-----', ''].join('\n');
 }
 
 /** But for the line ends behind a PEM, of which tools write none, one or more; agents do the same. */
