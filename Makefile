@@ -20,7 +20,7 @@ demo: images
 	node lab/demo.ts $(ARGS)
 
 test: static images
-	node test/run.ts unit processes agent e2e
+	node test/run.ts unit slow agent e2e
 
 check: static
 	node test/run.ts unit
@@ -41,7 +41,7 @@ images: node_modules debian
 
 # Without the corpora: whoever has only this repository sees the same.
 coverage: node_modules
-	BOOTWARD_CORPORA=none vitest run --project unit --coverage test/tpm test/attestation
+	BOOTWARD_CORPORA=none vitest run --project unit --project slow --coverage test/tpm test/attestation
 
 format: node_modules
 	$(BIOME) check --write .

@@ -1,20 +1,12 @@
 import { defineConfig } from 'vitest/config';
 
-// unit: decisions and one process, fast. processes: our programs as they run, killed, besieged, with HSMs.
-// agent: the sh agent on this host with a software TPM. e2e: real firmware in QEMU. `make check` runs the
-// first, `make test` all of them.
+// unit: decisions and one process, fast: `make check` runs these. slow: our programs as they run, killed, besieged,
+// with HSMs, and stories of seconds. agent: the sh agent on this host with a software TPM. e2e: real firmware in
+// QEMU. `make test` runs all of them.
 
-/** Tests that start programs by the dozen. None of them may skip: who needs what may be absent is a unit test. */
-const PROCESSES = [
-  'test/boot-signer/**/*.test.ts',
-  'test/boot-server/api/{killed-*,enrolment-swtpm}.test.ts',
-  'test/boot-server/verification/started-program.test.ts',
-  'test/cli/{boot-sign,killed-boot-sign}.test.ts',
-  'test/cli/boot-sign-{ceremony,floor,proposals,publish,requests,terminal}.test.ts',
-  'test/fleet-sim/rollout.test.ts',
-  'test/cli/hostile-documents.test.ts',
-  'test/signing/keys/{pkcs11,command-hook}*.test.ts',
-];
+/** None of them may skip: a test that needs what may be absent is a unit test. */
+const SLOW = ['test/boot-signer/**/*.test.ts', 'test/**/*.slow.test.ts'];
+
 export default defineConfig({
   test: {
     // `make coverage`: the two rooms that read what an attacker wrote, by their own tests.
@@ -30,14 +22,14 @@ export default defineConfig({
           // What CI has; vitest leaves one core for itself.
           maxWorkers: 2,
           include: ['test/**/*.test.ts'],
-          exclude: ['test/agent/**', 'test/e2e/**', ...PROCESSES],
+          exclude: ['test/agent/**', 'test/e2e/**', ...SLOW],
           testTimeout: 20_000,
         },
       },
       {
         test: {
-          name: 'processes',
-          include: PROCESSES,
+          name: 'slow',
+          include: SLOW,
           testTimeout: 60_000,
           hookTimeout: 60_000,
           maxWorkers: 2,

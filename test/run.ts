@@ -28,7 +28,7 @@ interface Report {
   }[];
 }
 
-const MUST_NOT_SKIP = new Set(['processes', 'agent', 'e2e']);
+const MUST_NOT_SKIP = new Set(['slow', 'agent', 'e2e']);
 const vitest = join(dirname(createRequire(import.meta.url).resolve('vitest/package.json')), 'vitest.mjs');
 
 function runProject(project: string): Counts {

@@ -4,7 +4,7 @@ import { HOSTILE_DOCUMENTS, type HostileDocument } from './hostile-documents.ts'
 
 // The command as a user runs it, one process a document: no crash, no hang, no heap of half a gigabyte.
 // By hand, all of them, with figures:
-// BOOTWARD_ALL_DOCUMENTS=1 vitest run --project unit test/cli/hostile-documents.test.ts
+// BOOTWARD_ALL_DOCUMENTS=1 vitest run --project slow test/cli/hostile-documents.slow.test.ts
 const ALL = process.env.BOOTWARD_ALL_DOCUMENTS !== undefined;
 
 const DOCUMENTS = HOSTILE_DOCUMENTS.filter(({ byHand }) => ALL || byHand === undefined);
