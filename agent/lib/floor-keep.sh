@@ -2,6 +2,10 @@
 # Writing the floor, and showing it. A power cut between any two commands leaves the old record or the new one,
 # whole; at the very first, an index that was never written, which the next boot takes as it finds it.
 
+# A public key as tpm2-tools load it from a PEM file; its Name covers these attributes.
+FLOOR_KEY_ATTRIBUTES='userwithauth|decrypt|sign'
+FLOOR_POLICY_REFERENCE=bootward-nv-v1
+
 # floor_certify EXTRA_DATA_HEX: what the TPM says of the record (TPM2_NV_Certify, Part 3, 31.16), for evidence; no
 # files when there is none. Nobody enrols by a record.
 floor_certify() {
@@ -113,7 +117,8 @@ floor_open_session() {
   [ "$(hex_of "$floor/key.name")" = "$floor_key_name" ] ||
     stop floor-failed "The TPM names the floor key otherwise than this agent: these tpm2-tools are of another kind."
   floor_measure
-  { cat "$floor/measured" && cat "$floor/reference"; } >"$floor/approved"
+  printf '%s' "$FLOOR_POLICY_REFERENCE" >"$floor/reference"
+  cat "$floor/measured" "$floor/reference" >"$floor/approved"
   unhex "$floor_approval" >"$floor/approval.der"
   tpm verifysignature -Q -c "$floor/key" -g sha256 -m "$floor/approved" -s "$floor/approval.der" -f ecdsa -t "$floor/ticket" ||
     stop floor-approval-refused "The server's approval is not one of the floor key for what this machine has measured: $(tpm_complaint)"

@@ -9,18 +9,13 @@ FLOOR_MAGIC=62776631
 FLOOR_UNWRITTEN=02064008
 FLOOR_WRITTEN=22064008
 FLOOR_LOCKED=22064808
-# A public key as tpm2-tools load it from a PEM file; its Name covers these attributes.
-FLOOR_KEY_ATTRIBUTES='userwithauth|decrypt|sign'
-FLOOR_KEY_ATTRIBUTES_HEX=00060040
-FLOOR_POLICY_REFERENCE=bootward-nv-v1
 
 # For a boot, after ek_load_first has listed the NV indices: reads the record, and keeps in $floor what writing it
 # needs. Sets floor_state (none, foreign, unwritten, written, locked, unpinned), floor_root, floor_targets,
 # floor_snapshot, floor_channel (0: nothing binds), floor_channel_hash and floor_time.
 floor_load() {
   floor_notice
-  floor_key_file=$BOOTWARD_ETC/floor-key.pem
-  [ -e "$floor_key_file" ] || return 0
+  [ -e "$BOOTWARD_ETC/floor-key.pem" ] || return 0
   floor_expect
   [ "$floor_state" = none ] || floor_judge_public
   case $floor_state in
@@ -37,17 +32,11 @@ floor_notice() {
   ! grep -qx -- "- 0x0*${FLOOR_INDEX#0x0}" "$tpm/nv-indices" || floor_state=unpinned
 }
 
-# The index that the floor key's approvals can write: Name of the key, PolicyAuthorize of it (Part 3, 23.16)
+# The index that the floor key's approvals can write: Name of the key, policy of the index. boot-sign has computed them
+# from the key, which would take this machine a quarter of a second; wrong ones could write nothing.
 floor_expect() {
-  floor_key=$(sed '/^-----/d' "$floor_key_file" | tr -d '\n')
-  spki_is_p256 "$floor_key" && base64_decode "$floor_key" "$floor/key.der" ||
-    config_refuse "floor-key.pem is not a public key on P-256"
-  floor_point=$(hex_of "$floor/key.der")
-  floor_point=${floor_point#3059301306072a8648ce3d020106082a8648ce3d03010703420004}
-  floor_x=$(printf '%.64s' "$floor_point")
-  floor_key_name=000b$(hash_of_hex "0023000b${FLOOR_KEY_ATTRIBUTES_HEX}000000100010000300100020${floor_x}0020${floor_point#"$floor_x"}")
-  printf '%s' "$FLOOR_POLICY_REFERENCE" >"$floor/reference"
-  floor_policy=$(hash_of_hex "$(hash_of_hex "${PCR_ZERO}0000016a$floor_key_name")$(hex_of "$floor/reference")")
+  read -r floor_key_name floor_policy <"$BOOTWARD_ETC/floor-index" && is_hex "$floor_key_name" 68 &&
+    is_hex "$floor_policy" 64 || config_refuse "floor-index does not name a key and a policy"
 }
 
 # Whose index it is: its public area, all of it (TPMS_NV_PUBLIC, Part 2, 13.5). There are two lines `value:`, of the

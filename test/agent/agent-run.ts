@@ -13,8 +13,8 @@ export interface AgentSettings {
   stage0Build?: number;
   builtAt?: number;
   retryAttempts?: number;
-  /** Public half, PEM: a stage-0 that keeps a floor. */
-  floorKey?: string;
+  /** A stage-0 that keeps a floor: its files for that. */
+  floor?: Readonly<Record<string, Uint8Array>>;
 }
 
 /** One marker line, `bootward: [1.23s] step=verdict code=…`. */
@@ -57,8 +57,8 @@ export function bakeSettings(settings: AgentSettings): void {
   writeFileSync(join(etc, 'agent.conf'), text.join(''));
   writeFileSync(join(etc, 'server-ca.pem'), settings.serverCa);
   writeFileSync(join(etc, 'root.json'), settings.tufRoot);
-  rmSync(join(etc, 'floor-key.pem'), { force: true });
-  if (settings.floorKey !== undefined) writeFileSync(join(etc, 'floor-key.pem'), settings.floorKey);
+  for (const name of ['floor-key.pem', 'floor-index']) rmSync(join(etc, name), { force: true });
+  for (const [name, bytes] of Object.entries(settings.floor ?? {})) writeFileSync(join(etc, name), bytes);
 }
 
 export interface AgentPlace {

@@ -2,6 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { utf8Bytes } from '../../src/core/bytes.ts';
 import {
   approve,
   bootsWith,
@@ -20,6 +21,9 @@ import { commandCode, TPM_FAILURE, tapTpm } from './tpm-tap.ts';
 // What a machine does whose TPM, power or settings do not let it keep its floor.
 
 const key = createFloorKey();
+const ED25519_PEM = generateKeyPairSync('ed25519')
+  .publicKey.export({ type: 'spki', format: 'pem' })
+  .toString();
 const LOW: FloorRecord = { root: 1, targets: 1, snapshot: 1, channel: 1, time: 0 };
 
 let lab: ScriptedLab;
@@ -94,10 +98,18 @@ describe('a TPM that does not do it ends the boot in poison', () => {
     expect({ stopCode, pcr14 }).toEqual({ stopCode: 'floor-failed', pcr14: POISONED });
   });
 
-  it('by name when the floor key is of another kind', async () => {
-    const { publicKey } = generateKeyPairSync('ed25519');
-    const floorKey = publicKey.export({ type: 'spki', format: 'pem' }).toString();
-    expect(await stopOf({ settings: { floorKey } })).toBe('config-invalid');
+  it.each<[string, string, Record<string, string>]>([
+    ['of another kind', 'floor-failed', { 'floor-key.pem': ED25519_PEM }],
+    ['not the one of floor-index', 'floor-failed', { 'floor-key.pem': createFloorKey().publicPem }],
+    ['one of which floor-index says nothing', 'config-invalid', { 'floor-index': 'none\n' }],
+    [
+      'one whose policy floor-index leaves out',
+      'config-invalid',
+      { 'floor-index': `000b${'0'.repeat(64)}\n` },
+    ],
+  ])('by name when the floor key is %s', async (_what, code, files) => {
+    const wrong = Object.fromEntries(Object.entries(files).map(([name, text]) => [name, utf8Bytes(text)]));
+    expect(await stopOf({ settings: { floor: { ...key.baked, ...wrong } } })).toBe(code);
   });
 
   it.each<[string, (record: Buffer) => void]>([

@@ -1,8 +1,10 @@
 import { createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type FloorSettings, floorSettingsOf } from '../../src/cli/boot-sign/floor-settings.ts';
 import { concatBytes, fromHex, sha256, toHex, utf8Bytes } from '../../src/core/bytes.ts';
 import type { JsonObject } from '../../src/core/strict-json.ts';
+import { tufKeyOf } from '../../src/signing/public-key.ts';
 import type { HostTpm } from './host-tpm.ts';
 import type { Outcome, Scenario, ScriptedLab } from './scripted-lab.ts';
 import { CHANNEL } from './signed-world.ts';
@@ -14,6 +16,8 @@ const POLICY_PCR_HEX = '0000017f00000001000b03107800';
 export interface FloorKey {
   key: KeyObject;
   publicPem: string;
+  /** As boot-sign bakes it in. */
+  baked: FloorSettings;
 }
 
 /** What a record says, by the names of the contract. */
@@ -27,7 +31,8 @@ export interface FloorRecord {
 
 export function createFloorKey(): FloorKey {
   const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
-  return { key, publicPem: createPublicKey(key).export({ type: 'spki', format: 'pem' }).toString() };
+  const publicPem = createPublicKey(key).export({ type: 'spki', format: 'pem' }).toString();
+  return { key, publicPem, baked: floorSettingsOf(tufKeyOf(key)) };
 }
 
 /** As boot-sign approves a build: for its PCRs 4 and 11, and PCRs 12, 13 and 14 of zero. */
@@ -117,7 +122,7 @@ export function bootsWith(lab: ScriptedLab, key: FloorKey): (scenario?: Scenario
   return (scenario = {}) =>
     lab.run({
       ...scenario,
-      settings: { floorKey: key.publicPem, ...scenario.settings },
+      settings: { floor: key.baked, ...scenario.settings },
       lies: { approval: approve(key), ...scenario.lies },
     });
 }

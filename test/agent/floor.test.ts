@@ -128,7 +128,7 @@ describe('a stage-0 with the floor key', () => {
     ["another's", () => defineForOwner()],
   ])('keeps none without an approval, on a machine that has %s', async (_what, prepare) => {
     prepare();
-    const outcome = await lab.run({ settings: { floorKey: key.publicPem } });
+    const outcome = await lab.run({ settings: { floor: key.baked } });
     expect(outcome).toMatchObject({ status: 0 });
     expect(floorMark(outcome)).toEqual({ state: 'none' });
   });
@@ -159,7 +159,7 @@ describe('R1 P13 what a server of old metadata gets', () => {
   it('R1 is refused without an approval, too', async () => {
     await bootWell({ world: seen });
     const outcome = await lab.run({
-      settings: { floorKey: key.publicPem },
+      settings: { floor: key.baked },
       world: { ...seen, version: 4 },
     });
     expect(outcome).toMatchObject({ stopCode: 'metadata-rollback', pcr14: POISONED });
@@ -172,7 +172,7 @@ describe('R1 P13 what a server of old metadata gets', () => {
   ])('R1 P13 cannot switch the floor off by giving no approval with %s', async (_what, world) => {
     await bootWell({ world: seen });
     const before = recordIn(lab.tpm);
-    const outcome = await lab.run({ settings: { floorKey: key.publicPem }, world: world ?? {} });
+    const outcome = await lab.run({ settings: { floor: key.baked }, world: world ?? {} });
     expect(outcome).toMatchObject({ status: 20, stopCode: 'floor-approval-missing', pcr14: POISONED });
     expect(outcome.marks.map(({ step }) => step)).not.toContain('handover');
     expect(recordIn(lab.tpm)).toEqual(before);
@@ -290,7 +290,7 @@ describe('P8 what root of a running system did to the record', () => {
   it('P8 locked too early: it is shown locked, and the boot ends in poison', async () => {
     await bootWell();
     for (const lies of [{ approval: approve(key) }, {}]) {
-      const again = await lab.run({ keepPower: true, settings: { floorKey: key.publicPem }, lies });
+      const again = await lab.run({ keepPower: true, settings: { floor: key.baked }, lies });
       expect(again.pcr14).not.toBe('0'.repeat(64));
       expect(again.stopCode).toBe('floor-locked');
     }

@@ -39,8 +39,8 @@ function claimsOf({ server }: Outcome): JsonObject {
   return JSON.parse(Buffer.from(claims, 'base64').toString()) as JsonObject;
 }
 
-function reportOf({ server }: Outcome): string | undefined {
-  const report = server.evidence.at(-1)?.report;
+function reportOf({ server }: Outcome, which = -1): string | undefined {
+  const report = server.evidence.at(which)?.report;
   return report === undefined ? undefined : Buffer.from(String(report), 'base64').toString('latin1');
 }
 
@@ -223,7 +223,8 @@ describe('the report of a boot', () => {
   it('goes when the machine is accepted and there is no release', async () => {
     dump('dmesg-erst-1', 'Panic#1 Part1\nkept\n');
     const run = await bootThatGets(409, 'no-release');
-    expect(reportOf(run)).toContain('kept');
+    // It may ask once more before its time is up, and has nothing to report then.
+    expect(reportOf(run, 0)).toContain('kept');
     expect(existsSync(join(crash(), 'dmesg-erst-1'))).toBe(false);
   });
 

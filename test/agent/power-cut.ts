@@ -31,7 +31,7 @@ export async function cutPower(lab: ScriptedLab, { key, world, command, fate }: 
   });
   const { agent, server } = await lab.start({
     world,
-    settings: { floorKey: key.publicPem },
+    settings: { floor: key.baked },
     lies: { approval: approve(key) },
     tcti: wire.tcti,
   });

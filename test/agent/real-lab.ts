@@ -5,8 +5,10 @@ import { findFreePort, startBootServerProcess } from '../../lab/boot-server-proc
 import { createCleanup } from '../../lab/cleanup.ts';
 import { runCommand } from '../../lab/command.ts';
 import { createTpmManufacturer } from '../../lab/software-tpm.ts';
+import { floorSettingsOf } from '../../src/cli/boot-sign/floor-settings.ts';
 import { asciiBytes, sha256, toHex } from '../../src/core/bytes.ts';
 import { measureUki } from '../../src/signing/efi/uki-measurement.ts';
+import { type TufKey, tufKeyOf } from '../../src/signing/public-key.ts';
 import { buildTinyPe } from '../signing/efi/tiny-pe.ts';
 import { type AgentRun, bakeSettings, type StartedAgent, startAgent } from './agent-run.ts';
 import { type HostTpm, startHostTpm } from './host-tpm.ts';
@@ -62,7 +64,7 @@ export async function openRealLab(): Promise<RealLab> {
       serverUrl: `https://127.0.0.1:${port}`,
       serverCa: readFileSync(join(folder, 'server/tls/ca.pem'), 'latin1'),
       tufRoot: readFileSync(join(folder, 'repository/metadata/1.root.json')),
-      floorKey: readFloorKey(join(folder, 'repository/metadata')),
+      floor: floorSettingsOf(readFloorKey(join(folder, 'repository/metadata'))),
     });
     const start = (...command: string[]) =>
       startAgent({ folder: home, tcti: tpm.tcti, eventLog }, ...command);
@@ -145,7 +147,7 @@ async function publish(folder: string, on: { socket: string; port: number }): Pr
 }
 
 /** As the listing of the one stage-0 has it, which is as its image has it. */
-function readFloorKey(metadata: string): string {
+function readFloorKey(metadata: string): TufKey {
   const files = readdirSync(metadata).filter((name) => name.endsWith('.stage0.json'));
   const file = files.sort().at(-1) ?? 'none';
   const { signed } = JSON.parse(readFileSync(join(metadata, file), 'utf8')) as {
@@ -153,9 +155,7 @@ function readFloorKey(metadata: string): string {
   };
   const [target] = Object.values(signed.targets);
   const key = Buffer.from(target?.custom.floorKey ?? '', 'base64');
-  return createPublicKey({ key, format: 'der', type: 'spki' })
-    .export({ type: 'spki', format: 'pem' })
-    .toString();
+  return tufKeyOf(createPublicKey({ key, format: 'der', type: 'spki' }));
 }
 
 /** What firmware extends into PCR 4 under Secure Boot, and systemd-stub 252 into PCR 11. */

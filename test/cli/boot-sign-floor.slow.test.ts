@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { verifyFloorApprovals } from '../../src/attestation/floor/floor-approval.ts';
 import { findFloorKey } from '../../src/cli/boot-sign/floor-key.ts';
+import { floorSettingsOf } from '../../src/cli/boot-sign/floor-settings.ts';
 import { openRepository } from '../../src/cli/boot-sign/open-repository.ts';
 import { predictPcrs } from '../../src/cli/boot-sign/predicted-pcrs.ts';
 import { asciiBytes } from '../../src/core/bytes.ts';
@@ -50,6 +51,7 @@ describe('the floor key', () => {
     const { key } = await openKeyFile(keyPath(), PASSPHRASE);
     expect(image.includes(key.keyval.public)).toBe(true);
     expect(image.includes('etc/bootward/floor-key.pem')).toBe(true);
+    expect(image.includes(floorSettingsOf(key)['floor-index'])).toBe(true);
     const { floorKey = '', floorApprovals } = await listed(7);
     expect(Object.keys(floorApprovals ?? {})).toEqual(['secureBoot', 'noSecureBoot']);
     if (floorApprovals) verifyFloorApprovals({ floorKey, floorApprovals }, predictPcrs(image));

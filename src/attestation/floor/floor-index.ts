@@ -17,6 +17,11 @@ const ZERO_PCRS = [12, 13, 14];
 /** Locked by stage-0, until the machine is reset. */
 export type FloorIndexForm = 'unlocked' | 'locked';
 
+/** The only policy by which it is written. */
+export function floorPolicyOf(keyName: Uint8Array): Uint8Array {
+  return policyAuthorizeDigest(SHA256, { keyName, policyRef: FLOOR_POLICY_REF });
+}
+
 const DEFINED =
   NV_ATTRIBUTE.POLICYWRITE +
   NV_ATTRIBUTE.WRITE_STCLEAR +
@@ -36,7 +41,7 @@ export function floorIndexPublic(keyName: Uint8Array, form: keyof typeof ATTRIBU
     nvIndex: FLOOR_INDEX,
     nameAlg: SHA256,
     attributes: ATTRIBUTES[form],
-    authPolicy: policyAuthorizeDigest(SHA256, { keyName, policyRef: FLOOR_POLICY_REF }),
+    authPolicy: floorPolicyOf(keyName),
     dataSize: FLOOR_RECORD_BYTES,
   });
 }

@@ -5,19 +5,19 @@ import {
   verifyFloorApprovals,
 } from '../../attestation/floor/floor-approval.ts';
 import type { PredictedStage0Pcrs } from '../../attestation/policy/stage0-reference.ts';
-import { toBase64 } from '../../core/bytes.ts';
 import { loadKeyFile } from '../../signing/keys/key-file.ts';
-import { publicKeyOf, type TufKey } from '../../signing/public-key.ts';
+import type { TufKey } from '../../signing/public-key.ts';
 import { FLOOR_KEY, keyFile, type RepositoryLayout } from '../../signing/repository/layout.ts';
+import { type FloorSettings, floorSettingsOf, floorSpkiOf } from './floor-settings.ts';
 import type { OpenKeys } from './key-access.ts';
 import { UsageError } from './usage-error.ts';
 
 /** The key that lets a stage-0 write the floor: its public half is known before it is opened. */
 export interface FloorKey {
-  /** SubjectPublicKeyInfo, as it is baked into stage-0. */
-  readonly pem: string;
-  /** The same in base64, as it is listed. */
+  /** SubjectPublicKeyInfo in base64, as it is listed. */
   readonly spki: string;
+  /** What is baked into a stage-0 by it. */
+  readonly settings: FloorSettings;
   /** For an image that leaves these values; checked before it is believed, for tokens and hooks sign as they like. */
   approve(pcrs: PredictedStage0Pcrs): Promise<FloorApprovals>;
 }
@@ -46,10 +46,10 @@ function createFloorKey(key: TufKey, open: () => ReturnType<OpenKeys['open']>): 
     throw new UsageError(
       `the floor key is for ${key.scheme}: nodes take ecdsa-sha2-nistp256 only, as "boot-sign new-key --scheme" makes it`,
     );
-  const spki = toBase64(publicKeyOf(key).export({ type: 'spki', format: 'der' }));
+  const spki = floorSpkiOf(key);
   return {
-    pem: key.keyval.public,
     spki,
+    settings: floorSettingsOf(key),
     async approve(pcrs) {
       const signer = await open();
       const floorApprovals = await signFloorApprovals(pcrs, (message) => signer.sign(message));

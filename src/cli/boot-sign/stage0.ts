@@ -150,7 +150,7 @@ async function compose(
       ),
       'server-ca.pem': await loadServerCa(options.serverCa),
       'root.json': root.bytes,
-      ...(floorKey && { 'floor-key.pem': utf8Bytes(floorKey.pem) }),
+      ...floorKey?.settings,
     },
     cmdline,
   });
