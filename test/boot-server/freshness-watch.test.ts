@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { AuditEvent } from '../../src/attestation/event-store.ts';
 import { startFreshnessWatch } from '../../src/boot-server/services/freshness-watch.ts';
-import type { PublishedRepository } from '../../src/boot-server/services/repository.ts';
+import type { PublishedRepository } from '../../src/boot-server/services/published-repository.ts';
 import { verifyRepository } from '../../src/signing/tuf/verify-repository.ts';
 import { DAY_MS, EXPIRY, NOW_MS, SIGNERS, TestRepository } from '../signing/tuf/tuf-fixture.ts';
 import { refreshRepository } from '../signing/tuf/write-with-keys.ts';

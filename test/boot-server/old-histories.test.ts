@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { forgetOldHistories } from '../../src/boot-server/services/old-histories.ts';
-import type { PublishedRepository } from '../../src/boot-server/services/repository.ts';
+import type { PublishedRepository } from '../../src/boot-server/services/published-repository.ts';
 import type { ChannelState } from '../../src/releases/channel.ts';
 import { boot, openChannelStore } from '../storage/channel-fixture.ts';
 
