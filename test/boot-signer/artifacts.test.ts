@@ -1,12 +1,20 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { signFloorApprovals } from '../../src/attestation/floor/floor-approval.ts';
+import {
+  type PredictedStage0Pcrs,
+  predictStage0Pcrs,
+} from '../../src/attestation/policy/stage0-reference.ts';
 import { createSigningServiceSigner } from '../../src/cli/boot-sign/signing-service-client.ts';
 import { toHex } from '../../src/core/bytes.ts';
+import type { JsonObject } from '../../src/core/strict-json.ts';
 import { referenceOf } from '../../src/signing/artifact.ts';
 import { composeStage0 } from '../../src/signing/efi/stage0-image.ts';
+import { measureStage0 } from '../../src/signing/efi/stage0-measurements.ts';
 import { encodeReleaseManifest } from '../../src/signing/manifest.ts';
 import { composeDelegated } from '../../src/signing/tuf/compose.ts';
+import { createFloorKey, FLOOR_KEY } from '../attestation/floor/floor-fixture.ts';
 import { buildTinyPe } from '../signing/efi/tiny-pe.ts';
 import { canonicalOf, ServiceFolder } from './service-fixture.ts';
 
@@ -86,7 +94,11 @@ async function stage0World() {
     pcr11: toHex(composed.pcr11),
   };
   const expiresMs = Math.floor(Date.now() / 1000) * 1000 + 3_600_000;
-  const sign = (changed: Record<string, string>) =>
+  const approve = async (pcrs: Partial<PredictedStage0Pcrs> = {}): Promise<JsonObject> => {
+    const predicted = { ...predictStage0Pcrs(measureStage0(composed.image)), ...pcrs };
+    return { ...(await signFloorApprovals(predicted, FLOOR_KEY.sign)) };
+  };
+  const sign = (changed: JsonObject) =>
     createSigningServiceSigner(service).sign({
       role: 'stage0',
       keyIds: service.keyIds('release'),
@@ -97,7 +109,7 @@ async function stage0World() {
         ),
       ),
     });
-  return { sign };
+  return { approve, sign };
 }
 
 it('a stage-0 is signed with what its bytes measure, and with nothing else', async () => {
@@ -107,4 +119,32 @@ it('a stage-0 is signed with what its bytes measure, and with nothing else', asy
     /artifact-refused.*authenticode/,
   );
   expect(await sign({})).toHaveLength(1);
+});
+
+describe('P8 a stage-0 that keeps a floor', () => {
+  const { floorKey } = FLOOR_KEY;
+
+  it('is signed with the approvals of its image', async () => {
+    const { approve, sign } = await stage0World();
+    expect(await sign({ floorKey, floorApprovals: await approve() })).toHaveLength(1);
+  });
+
+  it.each<[string, Partial<PredictedStage0Pcrs>]>([
+    ['another image', { pcr11: new Uint8Array(32) }],
+    ['another boot loader', { pcr4SecureBoot: new Uint8Array(32) }],
+    ['firmware whose PCR 4 nobody can predict', { pcr4NoSecureBoot: new Uint8Array(32) }],
+  ])('is not signed with the approvals of %s', async (_name, pcrs) => {
+    const { approve, sign } = await stage0World();
+    await expect(sign({ floorKey, floorApprovals: await approve(pcrs) })).rejects.toThrow(
+      /artifact-refused.*stage0\/x86-64-1\.efi: .*floor approval for Secure Boot o/,
+    );
+  });
+
+  it('is not signed with the approvals of another key', async () => {
+    const { approve, sign } = await stage0World();
+    const other = createFloorKey().floorKey;
+    await expect(sign({ floorKey: other, floorApprovals: await approve() })).rejects.toThrow(
+      /artifact-refused.*floor approval for Secure Boot on is not the floor key's/,
+    );
+  });
 });

@@ -17,9 +17,8 @@ export async function computeStage0Images(
   for (const listing of verified.stage0Builds) {
     await requireStored(artifacts, listing.target, listing);
     const before = known.find((image) => image.sha256 === listing.sha256);
-    const image = before ?? (await computeStage0Image(listing, artifacts));
-    requireFloorApprovals(listing, image);
-    if (before === undefined) images.push(image);
+    if (before === undefined) images.push(await computeStage0Image(listing, artifacts));
+    else requireFloorApprovals(listing, before);
   }
   return images;
 }

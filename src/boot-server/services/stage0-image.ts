@@ -1,70 +1,47 @@
-import { verifyFloorApprovals } from '../../attestation/floor/floor-approval.ts';
-import { predictStage0Pcrs } from '../../attestation/policy/stage0-reference.ts';
+import {
+  Stage0ListingError,
+  verifyListedApprovals,
+  verifyStage0Listing,
+} from '../../attestation/policy/stage0-listing.ts';
 import { fromHex, toHex } from '../../core/bytes.ts';
-import { messageOf } from '../../core/errors.ts';
 import type { Stage0ImageRecord } from '../../releases/release-store.ts';
-import { authenticodeSha256 } from '../../signing/efi/authenticode.ts';
-import { parsePe } from '../../signing/efi/pe.ts';
-import { measureUki } from '../../signing/efi/uki-measurement.ts';
+import { measureStage0 } from '../../signing/efi/stage0-measurements.ts';
 import type { Stage0Listing } from '../../signing/tuf/listings.ts';
-import { Problem } from '../problems.ts';
+import { metadataRefused } from './refuse-publication.ts';
 
 /**
  * What booting a listed image leaves in the TPM, computed from its bytes. The listing's own figures are
  * compared, never believed: they were signed by keys that did not boot the image.
  *
- * @throws {Problem | EfiError}
+ * @throws {Stage0ListingError | EfiError}
  */
 export function createStage0ImageRecord(listing: Stage0Listing, image: Uint8Array): Stage0ImageRecord {
-  const measured = measureUki(image);
-  const kernel = parsePe(image).sections.find((section) => section.name === '.linux');
-  const predicted = predictStage0Pcrs({
-    authenticodeSha256: measured.authenticodeSha256,
-    ...(kernel && { innerKernelAuthenticodeSha256: authenticodeSha256(kernel.data) }),
-    sections: measured.sections,
-  });
-  requireEqual(listing, 'authenticodeSha256', toHex(measured.authenticodeSha256));
-  requireEqual(listing, 'pcr11', toHex(predicted.pcr11));
+  const { pcr4SecureBoot, pcr4NoSecureBoot, pcr11 } = verifyStage0Listing(listing, measureStage0(image));
   return {
     sha256: listing.sha256,
     build: listing.build,
     architecture: listing.architecture,
-    pcr4SecureBoot: toHex(predicted.pcr4SecureBoot),
-    ...(predicted.pcr4NoSecureBoot && { pcr4NoSecureBoot: toHex(predicted.pcr4NoSecureBoot) }),
-    pcr11: toHex(predicted.pcr11),
+    pcr4SecureBoot: toHex(pcr4SecureBoot),
+    ...(pcr4NoSecureBoot && { pcr4NoSecureBoot: toHex(pcr4NoSecureBoot) }),
+    pcr11: toHex(pcr11),
   };
 }
 
 /**
- * A listing that approves another image than its own would let that one write the floor.
+ * An image that is known from before is listed again, perhaps with other approvals.
  *
  * @throws {Problem} `metadata-refused`
  */
 export function requireFloorApprovals(listing: Stage0Listing, image: Stage0ImageRecord): void {
-  const { floorKey, floorApprovals } = listing;
-  if (floorKey === undefined || floorApprovals === undefined) return;
+  const { pcr4SecureBoot, pcr4NoSecureBoot, pcr11 } = image;
   try {
-    verifyFloorApprovals(
-      { floorKey, floorApprovals },
-      {
-        pcr4SecureBoot: fromHex(image.pcr4SecureBoot),
-        ...(image.pcr4NoSecureBoot !== undefined && { pcr4NoSecureBoot: fromHex(image.pcr4NoSecureBoot) }),
-        pcr11: fromHex(image.pcr11),
-      },
-    );
+    verifyListedApprovals(listing, {
+      pcr4SecureBoot: fromHex(pcr4SecureBoot),
+      ...(pcr4NoSecureBoot !== undefined && { pcr4NoSecureBoot: fromHex(pcr4NoSecureBoot) }),
+      pcr11: fromHex(pcr11),
+    });
   } catch (cause) {
-    throw new Problem('metadata-refused', `${listing.target}: ${messageOf(cause)}`, { cause });
+    if (cause instanceof Stage0ListingError) throw metadataRefused(cause);
+    throw cause;
   }
-}
-
-function requireEqual(
-  listing: Stage0Listing,
-  member: 'authenticodeSha256' | 'pcr11',
-  computed: string,
-): void {
-  if (listing[member] !== computed)
-    throw new Problem(
-      'metadata-refused',
-      `${listing.target} is listed with ${member} ${listing[member]}, its bytes give ${computed}`,
-    );
 }

@@ -1,18 +1,12 @@
-import { verifyFloorApprovals } from '../../attestation/floor/floor-approval.ts';
-import { toHex } from '../../core/bytes.ts';
-import { CodedError, messageOf } from '../../core/errors.ts';
-import { measureUki } from '../../signing/efi/uki-measurement.ts';
+import { verifyStage0Listing } from '../../attestation/policy/stage0-listing.ts';
+import { measureStage0 } from '../../signing/efi/stage0-measurements.ts';
 import { artifactsIn, parseListedManifest } from '../../signing/manifest.ts';
 import { readStoredArtifact, verifyStoredArtifact } from '../../signing/repository/artifact-folder.ts';
 import type { RepositoryLayout } from '../../signing/repository/layout.ts';
 import type { StoredMetadata } from '../../signing/repository/metadata-folder.ts';
 import { keyringsOf, requireVerifiableByNodes } from '../../signing/tuf/keyrings.ts';
-import type { Stage0Listing } from '../../signing/tuf/listings.ts';
 import { verifyMetadata } from '../../signing/tuf/verify-metadata.ts';
 import { repositoryOf, type VerifiedRepository } from '../../signing/tuf/verify-repository.ts';
-import { predictPcrs } from './predicted-pcrs.ts';
-
-export class ListingError extends CodedError<'stage0-not-as-listed'> {}
 
 export interface VerifiedFolder {
   readonly repository: VerifiedRepository;
@@ -34,7 +28,7 @@ export async function verifyFolder(input: {
   requireVerifiableByNodes(keyringsOf(trusted));
   const artifacts = new Map<string, number>();
   for (const listing of repository.stage0Builds) {
-    verifyMeasurements(listing, await readStoredArtifact(layout, listing));
+    verifyStage0Listing(listing, measureStage0(await readStoredArtifact(layout, listing)));
     artifacts.set(listing.sha256, listing.length);
   }
   for (const listing of [...repository.channels.values()].flat()) {
@@ -46,28 +40,4 @@ export async function verifyFolder(input: {
     artifacts.set(listing.sha256, listing.length);
   }
   return { repository, artifacts };
-}
-
-/** What the listing says that booting the image measures is what the image says. */
-function verifyMeasurements(listing: Stage0Listing, image: Uint8Array): void {
-  const measured = measureUki(image);
-  if (
-    toHex(measured.authenticodeSha256) !== listing.authenticodeSha256 ||
-    toHex(measured.pcr11) !== listing.pcr11
-  )
-    throw new ListingError(
-      'stage0-not-as-listed',
-      `${listing.target} measures other values than its listing says`,
-    );
-  verifyApprovals(listing, image);
-}
-
-/** An approval of another image would let that one write floors. */
-function verifyApprovals({ target, floorKey, floorApprovals }: Stage0Listing, image: Uint8Array): void {
-  if (floorKey === undefined || floorApprovals === undefined) return;
-  try {
-    verifyFloorApprovals({ floorKey, floorApprovals }, predictPcrs(image));
-  } catch (cause) {
-    throw new ListingError('stage0-not-as-listed', `${target}: ${messageOf(cause)}`, { cause });
-  }
 }
