@@ -99,13 +99,19 @@ describe('requests', () => {
     expect(approvals).toHaveLength(1);
   });
 
-  it('show lists what snapshot and timestamp name', async () => {
+  it('show and approve say what a timestamp names and when it says that it was signed, all of it known', async () => {
     const path = join(desk.repository, 'metadata', 'timestamp.json');
     const timestamp = JSON.parse(readFileSync(path, 'utf8'));
     show('timestamp', canonicalize(timestamp.signed), { version: 1 });
-    expect((await run('show')).stdout).toMatch(
-      /lists snapshot\.json, SHA-256 [0-9a-f]{64}, \d+ bytes, version 1/,
-    );
+    for (const { stdout } of [
+      await run('show'),
+      await run('show', '--repository', desk.repository),
+      await approve(...secret()),
+    ]) {
+      expect(stdout).toMatch(/lists snapshot\.json, SHA-256 [0-9a-f]{64}, \d+ bytes, version 1\n/);
+      expect(stdout).toContain('says it was signed at 2026-11-21T12:00:00.000Z\n');
+      expect(stdout).not.toContain('SAYS MORE');
+    }
   });
 
   it.each<[string, () => Promise<void> | void]>([

@@ -2,9 +2,11 @@ import { canonicalize } from '@tufjs/canonical-json';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../core/strict-json.ts';
 import { type Draft, unsignedFile } from './draft.ts';
 import { SIGNED_AT_FIELD } from './envelope.ts';
+import { parseTimestamp } from './meta-files.ts';
 import type { Proposal } from './proposal.ts';
 import type { RoleRule } from './role-keys.ts';
 import { GRANT_KEYS_FIELD, parseRoot, type RootMetadata, TOP_LEVEL_ROLES } from './root.ts';
+import { timeOf } from './signed-at.ts';
 import { parseTargets, type TargetsMetadata } from './targets.ts';
 import type { TrustedMetadata } from './verify-metadata.ts';
 
@@ -53,11 +55,16 @@ function contentOf(draft: Draft): readonly string[] {
     return [...rulesIn(rulesOfRoot(root)), ...[...root.grantKeys.keys()].map((id) => `grant key ${id}`)];
   }
   if (draft.role === 'targets') return rulesIn(rulesOfTargets(parseTargets(unsignedFile(draft.canonical))));
-  const { targets, meta, [SIGNED_AT_FIELD]: signedAt } = draft.signed;
+  const { targets, meta } = draft.signed;
   const listed = Object.entries(objectOf(targets ?? meta)).map(
     ([name, entry]) => `lists ${name}${wordsOf(entry)}`,
   );
-  return signedAt === undefined ? listed : [...listed, `says it was signed at ${textOf(signedAt)}`];
+  return draft.role === 'timestamp' ? [...listed, ...timeIn(draft)] : listed;
+}
+
+function timeIn({ canonical }: Draft): readonly string[] {
+  const { signedAtSeconds } = parseTimestamp(unsignedFile(canonical));
+  return signedAtSeconds === undefined ? [] : [`says it was signed at ${timeOf(signedAtSeconds)}`];
 }
 
 /** Who may sign, by role. By key id: a key of a kind that we don't know is shown like any other. */

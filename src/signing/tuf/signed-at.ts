@@ -51,7 +51,8 @@ export function requireNotSignedEarlier(
   );
 }
 
-function timeOf(seconds: number): string {
+/** For people. */
+export function timeOf(seconds: number): string {
   const date = new Date(seconds * 1000);
   return Number.isNaN(date.getTime()) ? `${seconds} seconds` : date.toISOString();
 }
