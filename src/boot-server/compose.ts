@@ -1,29 +1,17 @@
-import { mkdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
 import { builtInPolicy } from '../attestation/policy/policy.ts';
 import type { Stage0Reference } from '../attestation/policy/stage0-matching.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
-import { sweepTemporaryFiles } from '../core/durable-file.ts';
 import { systemRandom } from '../core/random.ts';
-import { loadOrCreateServerKey } from '../signing/keys/server-key.ts';
-import { createServedFloor, SERVED_FLOOR_FILE } from '../signing/repository/served-floor.ts';
-import { createArtifactStore } from '../storage/artifact-store.ts';
-import { openDatabase } from '../storage/database.ts';
-import { createSqlAttestationStore } from '../storage/sql-attestation-store.ts';
-import { createSqlChannelStore } from '../storage/sql-channels.ts';
-import { createSqlEventStore } from '../storage/sql-events.ts';
-import { createSqlPolicyStore } from '../storage/sql-policies.ts';
-import { createSqlReleaseStore } from '../storage/sql-release-store.ts';
-import { createSqlRunningNodeStore } from '../storage/sql-running-nodes.ts';
-import { createSqlTokenStore } from '../storage/sql-tokens.ts';
-import { createSqlTrustAnchorStore } from '../storage/sql-trust-anchors.ts';
-import { openAnchorFolder } from './anchor-folder.ts';
-import { finishRestore } from './backup/pending-restore.ts';
 import type { Config } from './config.ts';
 import { lockDataFolder } from './data-folder.ts';
 import { createVerifiedSlices } from './delivery/verified-slices.ts';
-import { createAgentsDoor, createFirmwareDoor, createOperatorsDoor } from './doors.ts';
+import { createAgentsDoor, createFirmwareDoor, createMetricsDoor, createOperatorsDoor } from './doors.ts';
 import type { Logger } from './logger.ts';
+import { timeVerification } from './metrics/counted-parts.ts';
+import { meterDoors } from './metrics/door-meters.ts';
+import { createMetrics, type Metrics } from './metrics/metrics.ts';
+import { openState, type State } from './open-state.ts';
 import { registerArtifactRoutes } from './routes/artifacts.ts';
 import { registerChallengeRoutes } from './routes/challenges.ts';
 import { registerEnrolmentRoutes } from './routes/enrolments.ts';
@@ -31,6 +19,7 @@ import { registerEvidenceRoutes } from './routes/evidence.ts';
 import { registerFirmwareRoutes } from './routes/firmware.ts';
 import { registerHealthRoutes } from './routes/health.ts';
 import { registerMetadataRoutes } from './routes/metadata.ts';
+import { registerMetricsRoute } from './routes/metrics.ts';
 import { registerChannelRoutes } from './routes/operators/channels.ts';
 import { registerEndorsementKeyRoutes } from './routes/operators/endorsement-keys.ts';
 import { registerEventRoutes } from './routes/operators/events.ts';
@@ -58,17 +47,15 @@ import { createPolicyService } from './services/policies.ts';
 import { createPolicyTrial } from './services/policy-trial.ts';
 import { createReadinessService } from './services/readiness.ts';
 import { createReleaseChoice } from './services/release-choice.ts';
-import { createRepositoryService, type RepositoryService } from './services/repository.ts';
+import type { RepositoryService } from './services/repository.ts';
 import { refuseWhenSetBack } from './services/set-back.ts';
-import { createTrustAnchorService } from './services/trust-anchors.ts';
-import { loadTlsFolder, type TlsIdentity } from './tls/tls-folder.ts';
-import { loadPinnedRoots, loadTpmVendors } from './tpm-vendors.ts';
+import type { TlsIdentity } from './tls/tls-folder.ts';
 import { createInlineVerification } from './verification/verification.ts';
 import { createVerificationWorkers } from './verification/verification-workers.ts';
 
 export interface BootServer {
   /** Where the doors listen; a configured port 0 has become a real one. */
-  ports: { firmware: number; agents: number };
+  ports: { firmware: number; agents: number; metrics?: number };
   /** Answers under way are finished, then everything is closed. */
   stop(): Promise<void>;
 }
@@ -77,6 +64,8 @@ interface Start {
   config: Config;
   logger: Logger;
   clock?: Clock;
+  /** Metrics of the process too: for a process that starts no other server. */
+  ofProcess?: boolean;
 }
 
 /**
@@ -99,15 +88,20 @@ export async function startBootServer(on: Start): Promise<BootServer> {
 
 /** The one place where every part of the server meets. */
 async function open(on: Start): Promise<BootServer> {
-  const { config, logger, clock = systemClock } = on;
-  const state = await openState(config, clock);
-  const services = createServices(state, { config, clock, logger });
+  const { config, logger, clock = systemClock, ofProcess = false } = on;
+  const metrics = createMetrics({ ofProcess });
+  const state = await openState(config, { clock, metrics });
+  const services = createServices(state, { config, clock, logger, metrics });
   const doors = createDoors(state.tls, config, logger);
-  registerRoutes(doors, { ...state, ...services, config, clock });
+  registerRoutes(doors, { ...state, ...services, config, clock, metrics });
   const housekeeping = startHousekeeping({ ...state, ...services, config, clock, logger });
   const refreshSeconds = config.metadataRefreshSeconds;
   const freshness = startFreshnessWatch({ ...state, refreshSeconds, clock, logger });
-  const ports = { firmware: await doors.firmware.listen(), agents: await doors.agents.listen() };
+  const ports = {
+    firmware: await doors.firmware.listen(),
+    agents: await doors.agents.listen(),
+    ...(doors.metrics && { metrics: await doors.metrics.listen() }),
+  };
   await doors.operators.listen();
   const { authority } = state.tls;
   const { keyId: grantKeyId } = state.grantKey;
@@ -127,52 +121,9 @@ async function open(on: Start): Promise<BootServer> {
   };
 }
 
-/** Everything that lies on disk; what is missing is made on the first start, what is there is checked. */
-async function openState(config: Config, clock: Clock) {
-  const { dataDir, publicHosts, trust } = config;
-  await finishRestore(dataDir);
-  await sweepTemporaryFiles(dataDir);
-  const tls = await loadTlsFolder({ folder: join(dataDir, 'tls'), publicHosts, clock });
-  const grantKey = await loadOrCreateServerKey(join(dataDir, 'grant.key'));
-  const artifacts = await createArtifactStore({ folder: join(dataDir, 'artifacts') });
-  const database = await openDatabase(join(dataDir, 'state.db'));
-  const trustAnchors = await createTrustAnchorService({
-    configured: await loadTpmVendors(config.tpmVendors),
-    folder: await openAnchorFolder(join(dataDir, 'tpm-vendors')),
-    pins: await loadPinnedRoots(),
-    store: createSqlTrustAnchorStore(database),
-    clock,
-  });
-  const eventStore = createSqlEventStore(database);
-  const repository = await createRepositoryService({
-    floor: createServedFloor(join(dataDir, SERVED_FLOOR_FILE)),
-    events: eventStore,
-    store: createSqlReleaseStore(database),
-    artifacts,
-    ...(trust.rootFile !== undefined && { pinnedRoot: await readFile(trust.rootFile) }),
-    clock,
-  });
-  return {
-    trustAnchors,
-    tls,
-    grantKey,
-    artifacts,
-    database,
-    store: createSqlAttestationStore(database),
-    tokenStore: createSqlTokenStore(database),
-    policyStore: createSqlPolicyStore(database),
-    runningNodes: createSqlRunningNodeStore(database),
-    eventStore,
-    repository,
-    channels: createSqlChannelStore(database),
-  };
-}
-
-type State = Awaited<ReturnType<typeof openState>>;
-
 function createServices(
   { trustAnchors, tls, grantKey, store, tokenStore, policyStore, repository, channels }: State,
-  { config, clock, logger }: { config: Config; clock: Clock; logger: Logger },
+  { config, clock, logger, metrics }: { config: Config; clock: Clock; logger: Logger; metrics: Metrics },
 ) {
   const random = systemRandom;
   const serverKeys = [tls.agents.spkiSha256];
@@ -194,8 +145,10 @@ function createServices(
   });
   const threads = config.limits.verificationThreads;
   const releaseChoice = createReleaseChoice({ channels, repository, clock });
-  const verification =
-    threads === 0 ? createInlineVerification() : createVerificationWorkers({ threads, logger });
+  const verification = timeVerification(
+    threads === 0 ? createInlineVerification() : createVerificationWorkers({ threads, logger }),
+    metrics.meters,
+  );
   const appraiser = createAppraiser({
     verification,
     repository,
@@ -252,6 +205,7 @@ function createServices(
       clock,
     }),
     slices: createVerifiedSlices({ cacheBytes: config.limits.sliceCacheBytes }),
+    countSentBytes: (bytes: number) => metrics.meters.sentBytes.inc(bytes),
   };
 }
 
@@ -264,18 +218,23 @@ function createDoors(tls: TlsIdentity, config: Config, logger: Logger) {
   const { maxConnections, maxBodyBytes } = config.limits;
   const common = { logger, maxConnections, maxBodyBytes };
   const { socket: path, mode } = config.operators;
+  const { port } = config.metrics;
   return {
     firmware: createFirmwareDoor({ ...common, ...config.firmware, certificate: tls.firmware }),
     agents: createAgentsDoor({ ...common, ...config.agents, certificate: tls.agents }),
     operators: createOperatorsDoor({ ...common, socket: { path, mode } }),
+    ...(port !== undefined && { metrics: createMetricsDoor({ ...common, port }) }),
   };
 }
 
 /** Who can reach what: a route is on exactly the door that it is registered on. */
 function registerRoutes(
-  { firmware, agents, operators }: ReturnType<typeof createDoors>,
-  on: State & ReturnType<typeof createServices> & { config: Config; clock: Clock },
+  doors: ReturnType<typeof createDoors>,
+  on: State & ReturnType<typeof createServices> & { config: Config; clock: Clock; metrics: Metrics },
 ): void {
+  const { firmware, agents, operators, metrics } = doors;
+  const { registry } = on.metrics;
+  meterDoors(registry, doors);
   for (const app of [firmware.app, agents.app]) refuseWhenSetBack(app, on.repository);
   registerFirmwareRoutes(firmware.app, on);
 
@@ -299,4 +258,5 @@ function registerRoutes(
   registerFirmwareApprovalRoutes(operators.app, on);
   registerEventRoutes(operators.app, on);
   registerReleaseRoutes(operators.app, { ...on, maxArtifactBytes });
+  registerMetricsRoute([operators.app, ...(metrics ? [metrics.app] : [])], { ...on, registry });
 }

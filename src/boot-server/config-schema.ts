@@ -68,6 +68,14 @@ export const CONFIG_SCHEMA = Type.Object(
       },
       closed,
     ),
+    metrics: Type.Object(
+      {
+        port: Type.Optional(
+          Type.Integer({ minimum: 0, maximum: 65535, description: 'a TCP port from 0 to 65535' }),
+        ),
+      },
+      closed,
+    ),
     trust: Type.Object(
       { rootFile: Type.Optional(path('the path of a TUF root metadata file, such as 1.root.json')) },
       closed,

@@ -123,6 +123,18 @@ export function createOperatorsDoor({ socket, ...options }: OperatorsDoorOptions
   });
 }
 
+/** For a collector of this machine that reads no Unix sockets: it finds figures here, and nothing else. */
+export function createMetricsDoor({ port, ...options }: DoorOptions & { port: number }): Door<OperatorsApp> {
+  const { counters, common } = doorBase(options);
+  const app: OperatorsApp = Fastify({ ...common, http: TCP_TIMEOUTS });
+  return finishDoor({
+    app,
+    options,
+    counters,
+    listen: () => listenOnTcp(app, { host: '127.0.0.1', port }),
+  });
+}
+
 /** Artifacts come in here, as fast as this machine's disk takes them. */
 const UPLOAD_MS = 30 * 60_000;
 

@@ -15,7 +15,7 @@ const program = new Command('boot-server')
 try {
   const config = loadConfig(program.opts<{ config?: string }>().config, process.env);
   const logger = createLogger(config.log);
-  const server = await startBootServer({ config, logger });
+  const server = await startBootServer({ config, logger, ofProcess: true });
   stopOnSignal(server.stop);
 } catch (error) {
   const code = error instanceof CodedError ? `${error.code}: ` : '';

@@ -8,6 +8,7 @@ import { floors } from './migrations/0003-floors.ts';
 import { channelsAndSlots } from './migrations/0004-channels-and-slots.ts';
 import { keptRoots } from './migrations/0005-kept-roots.ts';
 import { floorKeys } from './migrations/0006-floor-keys.ts';
+import { figuresAndRetention } from './migrations/0007-figures-and-retention.ts';
 import type { Schema } from './schema.ts';
 import { createSqliteDialect } from './sqlite-dialect.ts';
 
@@ -22,6 +23,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0004-channels-and-slots': channelsAndSlots,
   '0005-kept-roots': keptRoots,
   '0006-floor-keys': floorKeys,
+  '0007-figures-and-retention': figuresAndRetention,
 };
 
 /**

@@ -27,6 +27,8 @@ export interface SentArtifact {
    * `by-name`: what lies there changes with releases, so caches ask again each time (ETag).
    */
   naming: 'by-hash' | 'by-name';
+  /** Told of bytes that go out. */
+  countSentBytes?: (bytes: number) => void;
 }
 
 const CACHE_CONTROL = {
@@ -52,8 +54,7 @@ export async function sendArtifact(
   try {
     const part = requestedPart(request, artifact);
     const bounds = boundsOf(part, artifact.length);
-    if (bounds !== undefined && request.method !== 'HEAD')
-      stream = await openStream(slices, artifact, bounds);
+    if (bounds !== undefined && request.method !== 'HEAD') stream = await openStream(slices, sent, bounds);
     reply.code(statusOf(part));
     reply.headers(headersOf(sent, part));
   } finally {
@@ -102,7 +103,7 @@ function boundsOf(part: AnsweredPart, length: number): Bounds | undefined {
 /** Reads the first slice before anything is answered, so that a damaged file still gets a proper refusal. */
 async function openStream(
   slices: VerifiedSlices,
-  artifact: ArtifactHandle,
+  { artifact, countSentBytes }: SentArtifact,
   bounds: Bounds,
 ): Promise<Readable> {
   await slices.prepare(artifact);
@@ -111,6 +112,7 @@ async function openStream(
     ...bounds,
     read: (number) => slices.read(artifact, number),
     close: () => artifact.file.close(),
+    ...(countSentBytes && { count: countSentBytes }),
   });
 }
 

@@ -7,6 +7,8 @@ export interface SliceStreamOptions {
   last: number;
   read: (number: number) => Promise<Buffer>;
   close: () => Promise<void>;
+  /** Told of bytes that go out. */
+  count?: (bytes: number) => void;
 }
 
 /**
@@ -48,6 +50,7 @@ export class SliceStream extends Readable {
     const sliceStart = this.position - (this.position % SLICE_BYTES);
     const part = slice.subarray(this.position - sliceStart, this.options.last + 1 - sliceStart);
     this.position += part.length;
+    this.options.count?.(part.length);
     this.push(part);
   }
 }

@@ -20,6 +20,7 @@ export function registerArtifactRoutes(
     grants: GrantService;
     artifacts: ArtifactStore;
     slices: VerifiedSlices;
+    countSentBytes: (bytes: number) => void;
   },
 ): void {
   app.route({
@@ -39,6 +40,7 @@ export function registerArtifactRoutes(
         artifact: await on.artifacts.open(sha256),
         contentType: 'application/octet-stream',
         naming: 'by-hash',
+        countSentBytes: on.countSentBytes,
       });
     },
   });

@@ -14,7 +14,12 @@ const Params = Type.Object(
 /** The newest stage-0 that the release keys list for the architecture: public, signed, no secrets. */
 export function registerFirmwareRoutes(
   app: FirmwareApp,
-  on: { repository: RepositoryService; artifacts: ArtifactStore; slices: VerifiedSlices },
+  on: {
+    repository: RepositoryService;
+    artifacts: ArtifactStore;
+    slices: VerifiedSlices;
+    countSentBytes: (bytes: number) => void;
+  },
 ): void {
   app.route({
     method: ['GET', 'HEAD'],
@@ -29,6 +34,7 @@ export function registerFirmwareRoutes(
         artifact: await on.artifacts.open(newest.sha256),
         contentType: 'application/efi',
         naming: 'by-name',
+        countSentBytes: on.countSentBytes,
       });
     },
   });

@@ -295,6 +295,7 @@ const PLAIN_CALLS = [
   'agents DELETE /v1/grant',
   'operators GET /healthz',
   'operators GET /readyz',
+  'operators GET /metrics',
   'operators GET /admin/v1/channels',
   'operators GET /admin/v1/nodes',
   'operators GET /admin/v1/eks',
