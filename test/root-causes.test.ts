@@ -5,12 +5,13 @@ import { viewEventLog } from '../src/attestation/event-log/event-log-view.ts';
 import { verifyEvidenceDocument } from '../src/attestation/evidence/evidence-file.ts';
 import { verifyEvidence } from '../src/attestation/verify.ts';
 import { asciiBytes, concatBytes, EMPTY, fromBase64, fromHex, sha256, toBase64 } from '../src/core/bytes.ts';
+import { createSoftwareAk } from '../src/fleet-sim/chip/software-ak.ts';
+import { bootEvents, type WrittenEvent, writeLog } from '../src/fleet-sim/firmware/event-log-writer.ts';
 import type { VirtualNode } from '../src/fleet-sim/virtual-node.ts';
 import { verifyRepository } from '../src/signing/tuf/verify-repository.ts';
 import { parseSignatureLists } from '../src/tpm/efi-signature-list.ts';
 import { parseEventLog } from '../src/tpm/event-log.ts';
 import { EVENT_TYPE } from '../src/tpm/event-types.ts';
-import { bootEvents, type WrittenEvent, writeLog } from './attestation/event-log/event-log-writer.ts';
 import {
   BOOT_LOG,
   codesOf,
@@ -20,7 +21,6 @@ import {
   validInput,
   verdictOnLog,
 } from './attestation/evidence-fixture.ts';
-import { createSoftwareAk } from './attestation/software-ak.ts';
 import { PublishedServer, reasonsOf } from './boot-server/api/published-server.ts';
 import { NOW_MS, signersOf, TestRepository } from './signing/tuf/tuf-fixture.ts';
 

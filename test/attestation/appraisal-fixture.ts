@@ -11,11 +11,11 @@ import { builtInPolicy, type PcrRule, type Policy } from '../../src/attestation/
 import type { Stage0Reference } from '../../src/attestation/policy/stage0-matching.ts';
 import type { Purpose } from '../../src/attestation/quote/purpose.ts';
 import { asciiBytes, EMPTY, fromHex, sha256, toBase64, toHex, utf8Bytes } from '../../src/core/bytes.ts';
+import { CLOCK_INFO, FIRMWARE_VERSION } from '../../src/fleet-sim/chip/software-ak.ts';
+import { bootEvents, type WrittenEvent, writeLog } from '../../src/fleet-sim/firmware/event-log-writer.ts';
+import { secureBootEvents } from '../../src/fleet-sim/firmware/secure-boot-events.ts';
 import { EVENT_TYPE } from '../../src/tpm/event-types.ts';
-import { bootEvents, type WrittenEvent, writeLog } from './event-log/event-log-writer.ts';
 import { AK, pcrsOf, sealEvidence } from './evidence-fixture.ts';
-import { secureBootEvents } from './policy/secure-boot-events.ts';
-import { CLOCK_INFO, FIRMWARE_VERSION } from './software-ak.ts';
 
 export const NOW = 1_800_000_000;
 export const RELEASE = toHex(sha256(asciiBytes('the release manifest')));

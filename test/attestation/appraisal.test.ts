@@ -2,6 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { evidenceDocumentOf } from '../../src/attestation/appraisal.ts';
 import { verifyEvidenceDocument } from '../../src/attestation/evidence/evidence-file.ts';
 import { asciiBytes, EMPTY, fromHex, sha256, toHex } from '../../src/core/bytes.ts';
+import { writeLog } from '../../src/fleet-sim/firmware/event-log-writer.ts';
+import { config, GUIDS, secureBootEvents } from '../../src/fleet-sim/firmware/secure-boot-events.ts';
 import {
   appraisalInput,
   BUILT_IN,
@@ -23,8 +25,6 @@ import {
   stage0Events,
   started,
 } from './appraisal-fixture.ts';
-import { writeLog } from './event-log/event-log-writer.ts';
-import { config, GUIDS, secureBootEvents } from './policy/secure-boot-events.ts';
 
 const ignore = { kind: 'ignore', reason: 'a reason' } as const;
 const extended = (hex: string, ...words: string[]) =>

@@ -7,11 +7,16 @@ import {
   verifyEvidence,
 } from '../../src/attestation/verify.ts';
 import { asciiBytes } from '../../src/core/bytes.ts';
+import {
+  buildQuote,
+  createSoftwareAk,
+  SHA256,
+  type SoftwareAk,
+} from '../../src/fleet-sim/chip/software-ak.ts';
+import { bootEvents, writeLog } from '../../src/fleet-sim/firmware/event-log-writer.ts';
 import { POLICY_PCRS, pcrsOf } from '../../src/fleet-sim/firmware/replayed-pcrs.ts';
 import type { HashAlgorithm } from '../../src/tpm/algorithms.ts';
 import type { QuoteAttest } from '../../src/tpm/attest.ts';
-import { bootEvents, writeLog } from './event-log/event-log-writer.ts';
-import { buildQuote, createSoftwareAk, SHA256, type SoftwareAk } from './software-ak.ts';
 
 export { POLICY_PCRS, pcrsOf };
 

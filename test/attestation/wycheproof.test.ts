@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { type AttestationKey, loadAttestationKey } from '../../src/attestation/keys/attestation-key.ts';
 import { verifyAttestSignature } from '../../src/attestation/quote/quote-signature.ts';
 import { EMPTY, fromHex, toHex } from '../../src/core/bytes.ts';
+import { AK_ATTRIBUTES, hashOf, SHA256 } from '../../src/fleet-sim/chip/software-ak.ts';
 import { ALG, curveById } from '../../src/tpm/algorithms.ts';
 import { eccSeed } from '../../src/tpm/credential.ts';
 import { kdfe } from '../../src/tpm/kdf.ts';
@@ -12,7 +13,6 @@ import { type EccPublic, encodeTpmtPublic, parseTpmtPublic } from '../../src/tpm
 import { toKeyObject } from '../../src/tpm/public-key.ts';
 import { encodeTpmtSignature } from '../../src/tpm/signature.ts';
 import { CORPORA } from '../corpora.ts';
-import { AK_ATTRIBUTES, hashOf, SHA256 } from './software-ak.ts';
 
 // Vectors of C2SP/wycheproof, held against the functions that evidence and enrolments go through: a vector's
 // key becomes a TPMT_PUBLIC, its signature a TPMT_SIGNATURE. Ed25519 is in test/signing/ed25519.test.ts and

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { toHex } from '../../src/core/bytes.ts';
-import { bootEvents, writeLog } from '../attestation/event-log/event-log-writer.ts';
+import { createSoftwareAk } from '../../src/fleet-sim/chip/software-ak.ts';
+import { bootEvents, writeLog } from '../../src/fleet-sim/firmware/event-log-writer.ts';
 import { EXTRA_DATA, pcrsOf, sealEvidence } from '../attestation/evidence-fixture.ts';
-import { createSoftwareAk } from '../attestation/software-ak.ts';
 import type { Measurement } from './bench-process.ts';
 
 const run = promisify(execFile);

@@ -5,7 +5,8 @@ import { X509Certificate, X509ChainBuilder } from '@peculiar/x509';
 import { verifyEkCertificate } from '../../src/attestation/endorsement/ek-certificate.ts';
 import { mergeTrustAnchors, parseTrustAnchors } from '../../src/attestation/endorsement/trust-anchors.ts';
 import { parseCertificate } from '../../src/attestation/x509/x509.ts';
-import { createAuthority, createEk, issueEk, NOW_MS } from '../attestation/endorsement/certificate-maker.ts';
+import { createAuthority, issueEk } from '../../src/fleet-sim/chip/manufacturer.ts';
+import { createEk, NOW_MS } from '../attestation/endorsement/certificate-maker.ts';
 import { CORPORA } from '../corpora.ts';
 import type { Measurement } from './bench-process.ts';
 

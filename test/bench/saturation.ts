@@ -6,9 +6,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { findFreePort } from '../../lab/boot-server-process.ts';
 import { concatBytes } from '../../src/core/bytes.ts';
 import { createSoftwareEk } from '../../src/fleet-sim/chip/software-ek.ts';
+import { writeEvent } from '../../src/fleet-sim/firmware/event-log-writer.ts';
 import { logOfStage0 } from '../../src/fleet-sim/firmware/stage0-log.ts';
 import { VirtualNode } from '../../src/fleet-sim/virtual-node.ts';
-import { writeEvent } from '../attestation/event-log/event-log-writer.ts';
 import { PublishedServer } from '../boot-server/api/published-server.ts';
 import type { Measurement } from './bench-process.ts';
 

@@ -4,21 +4,16 @@ import { mergeTrustAnchors, parseTrustAnchors } from '../../src/attestation/endo
 import { verifyQuote } from '../../src/attestation/quote/quote.ts';
 import { verifyEvidence } from '../../src/attestation/verify.ts';
 import { concatBytes } from '../../src/core/bytes.ts';
+import { type Authority, createAuthority, issueEk } from '../../src/fleet-sim/chip/manufacturer.ts';
+import { type AkKind, createSoftwareAk, hashOf, SHA256 } from '../../src/fleet-sim/chip/software-ak.ts';
+import { bootEvents, type WrittenEvent, writeLog } from '../../src/fleet-sim/firmware/event-log-writer.ts';
 import { ALG } from '../../src/tpm/algorithms.ts';
 import { parseEventLog } from '../../src/tpm/event-log.ts';
 import { replayBank } from '../../src/tpm/event-log-replay.ts';
 import { padInteger } from '../../src/tpm/public-key.ts';
 import { parseTpmtSignature } from '../../src/tpm/signature.ts';
-import {
-  type Authority,
-  createAuthority,
-  createEk,
-  issueEk,
-  NOW_MS,
-} from '../attestation/endorsement/certificate-maker.ts';
-import { bootEvents, type WrittenEvent, writeLog } from '../attestation/event-log/event-log-writer.ts';
+import { createEk, NOW_MS } from '../attestation/endorsement/certificate-maker.ts';
 import { EXTRA_DATA, POLICY, pcrsOf, sealEvidence, validInput } from '../attestation/evidence-fixture.ts';
-import { type AkKind, createSoftwareAk, hashOf, SHA256 } from '../attestation/software-ak.ts';
 import { type Measurement, median } from './bench-process.ts';
 import { benchCheckquote } from './checkquote.ts';
 

@@ -2,8 +2,8 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import type { AttestationStore, EnrolmentRecord } from '../../src/attestation/attestation-store.ts';
 import { createAdmissionService } from '../../src/boot-server/services/admission.ts';
 import type { EnrolmentTokenService } from '../../src/boot-server/services/enrolment-tokens.ts';
+import { type Authority, createAuthority } from '../../src/fleet-sim/chip/manufacturer.ts';
 import { createSoftwareEk, type TemplateName } from '../../src/fleet-sim/chip/software-ek.ts';
-import { type Authority, createAuthority } from '../attestation/endorsement/certificate-maker.ts';
 
 let manufacturer: Authority;
 

@@ -13,11 +13,10 @@ import { sha256, toHex } from '../../src/core/bytes.ts';
 import {
   type Authority,
   createAuthority,
-  createEk,
   issueEk,
   KeyUsageFlags,
-  NOW_MS,
-} from '../attestation/endorsement/certificate-maker.ts';
+} from '../../src/fleet-sim/chip/manufacturer.ts';
+import { createEk, NOW_MS } from '../attestation/endorsement/certificate-maker.ts';
 import { crlPem, issueCrl } from '../attestation/x509/crl-maker.ts';
 
 const SIGNS = { keyUsage: KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign };

@@ -7,8 +7,8 @@ import { encodeEvidenceDocument } from '../../src/attestation/evidence/evidence-
 import { formatFindings } from '../../src/cli/boot-admin/findings.ts';
 import { showQuotedLog } from '../../src/cli/eventlog-quoted.ts';
 import { EMPTY } from '../../src/core/bytes.ts';
+import { bootEvents, variableData, writeLog } from '../../src/fleet-sim/firmware/event-log-writer.ts';
 import { EVENT_TYPE } from '../../src/tpm/event-types.ts';
-import { bootEvents, variableData, writeLog } from '../attestation/event-log/event-log-writer.ts';
 import { AK, BOOT_LOG, EXTRA_DATA, POLICY, pcrsOf, sealEvidence } from '../attestation/evidence-fixture.ts';
 
 const PROGRAM = join(import.meta.dirname, '../../bin/boot-admin.mjs');

@@ -2,8 +2,7 @@ import { EVIDENCE_LOG_LIMITS } from '../../src/attestation/event-log/event-log-a
 import { encodeEvidenceDocument } from '../../src/attestation/evidence/evidence-file.ts';
 import { MAX_EVIDENCE_BYTES } from '../../src/attestation/evidence/evidence-json.ts';
 import { concatBytes, EMPTY } from '../../src/core/bytes.ts';
-import { ALG, type HashAlgorithm } from '../../src/tpm/algorithms.ts';
-import { EVENT_TYPE } from '../../src/tpm/event-types.ts';
+import { hashOf, SHA256 } from '../../src/fleet-sim/chip/software-ak.ts';
 import {
   bootEvents,
   le32,
@@ -12,9 +11,10 @@ import {
   writeEvent,
   writeHeader,
   writeLog,
-} from '../attestation/event-log/event-log-writer.ts';
+} from '../../src/fleet-sim/firmware/event-log-writer.ts';
+import { ALG, type HashAlgorithm } from '../../src/tpm/algorithms.ts';
+import { EVENT_TYPE } from '../../src/tpm/event-types.ts';
 import { AK, BOOT_LOG, EXTRA_DATA, POLICY, pcrsOf, sealEvidence } from '../attestation/evidence-fixture.ts';
-import { hashOf, SHA256 } from '../attestation/software-ak.ts';
 
 /** Documents that cost their reader the most: at every bound, of every shape. */
 export interface HostileDocument {

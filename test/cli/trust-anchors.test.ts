@@ -7,12 +7,12 @@ import { sha256, toHex } from '../../src/core/bytes.ts';
 import {
   type Authority,
   createAuthority,
-  createEk,
   issueEk,
   KeyUsageFlags,
   NOT_AFTER,
   NOT_BEFORE,
-} from '../attestation/endorsement/certificate-maker.ts';
+} from '../../src/fleet-sim/chip/manufacturer.ts';
+import { createEk } from '../attestation/endorsement/certificate-maker.ts';
 import { crlPem, issueCrl } from '../attestation/x509/crl-maker.ts';
 import { CORPORA } from '../corpora.ts';
 

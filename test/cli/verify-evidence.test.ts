@@ -6,7 +6,7 @@ import { readLines } from '../../src/cli/bounded-lines.ts';
 import { runEventLogReplay } from '../../src/cli/eventlog-replay.ts';
 import { runVerifyEvidence } from '../../src/cli/verify-evidence.ts';
 import { asciiBytes, concatBytes, EMPTY, toHex, utf8Bytes } from '../../src/core/bytes.ts';
-import { le32 } from '../attestation/event-log/event-log-writer.ts';
+import { le32 } from '../../src/fleet-sim/firmware/event-log-writer.ts';
 import { AK, BOOT_LOG, EXTRA_DATA, POLICY, pcrsOf, sealEvidence } from '../attestation/evidence-fixture.ts';
 
 const fields = {

@@ -67,8 +67,8 @@ export async function createFleetWorld(mixture: Mixture): Promise<FleetWorld> {
 }
 
 /**
- * A verification thread has a lower priority than everything else, and two seconds by the clock: on cores that are
- * shared with other tests it refuses what it has no time for.
+ * A verification thread has a lower priority than everything else: on cores that are shared with other tests it is
+ * waited for, and a rollout that is watched by the second would be late for reasons that are not the server's.
  */
 const ON_THE_EVENT_LOOP = 'limits: { verificationThreads: 0 }';
 

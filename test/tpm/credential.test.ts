@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { fromBase64Url, fromHex, toBase64Url, toHex } from '../../src/core/bytes.ts';
 import { systemRandom } from '../../src/core/random.ts';
+import { createSoftwareAk, hashOf } from '../../src/fleet-sim/chip/software-ak.ts';
 import { ALG, curveById, hashById } from '../../src/tpm/algorithms.ts';
 import { eccSeed, makeCredential, rsaSeed } from '../../src/tpm/credential.ts';
 import { kdfa, kdfe } from '../../src/tpm/kdf.ts';
@@ -21,7 +22,6 @@ import {
   parseTpmtPublic,
   type RsaPublic,
 } from '../../src/tpm/public-area.ts';
-import { createSoftwareAk, hashOf } from '../attestation/software-ak.ts';
 import { CORPORA } from '../corpora.ts';
 
 const VECTORS = `${CORPORA}/google/go-tpm/tpm2/test/testvectors`;

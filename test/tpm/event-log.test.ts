@@ -3,20 +3,20 @@ import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { concatBytes, EMPTY, sha256, toHex } from '../../src/core/bytes.ts';
-import { ALG } from '../../src/tpm/algorithms.ts';
-import { TpmFormatError } from '../../src/tpm/errors.ts';
-import { parseEventLog } from '../../src/tpm/event-log.ts';
-import { replayEventLog, startValue } from '../../src/tpm/event-log-replay.ts';
-import { eventTypeName } from '../../src/tpm/event-types.ts';
+import { hashOf, SHA256 } from '../../src/fleet-sim/chip/software-ak.ts';
 import {
   bootEvents,
   le32,
   writeEvent,
   writeHeader,
   writeLog,
-} from '../attestation/event-log/event-log-writer.ts';
+} from '../../src/fleet-sim/firmware/event-log-writer.ts';
+import { ALG } from '../../src/tpm/algorithms.ts';
+import { TpmFormatError } from '../../src/tpm/errors.ts';
+import { parseEventLog } from '../../src/tpm/event-log.ts';
+import { replayEventLog, startValue } from '../../src/tpm/event-log-replay.ts';
+import { eventTypeName } from '../../src/tpm/event-types.ts';
 import { BOOT_LOG } from '../attestation/evidence-fixture.ts';
-import { hashOf, SHA256 } from '../attestation/software-ak.ts';
 
 describe('event logs', () => {
   it('L5 cost nothing when a length says 4 GiB', () => {
@@ -35,7 +35,7 @@ describe('event logs', () => {
 
   it('L36 are counted before they are built: a million events fit into no memory at all', async () => {
     const program = `
-      import { writeHeader } from './test/attestation/event-log/event-log-writer.ts';
+      import { writeHeader } from './src/fleet-sim/firmware/event-log-writer.ts';
       import { parseEventLog } from './src/tpm/event-log.ts';
       const log = Buffer.concat([writeHeader(), Buffer.alloc(16 * 1_000_001)]);
       try { parseEventLog(log); } catch (cause) { console.log(cause.code); }`;

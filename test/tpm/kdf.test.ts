@@ -1,9 +1,9 @@
 import { createHash, createHmac } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { asciiBytes, concatBytes, EMPTY, toHex } from '../../src/core/bytes.ts';
+import { SHA256 } from '../../src/fleet-sim/chip/software-ak.ts';
 import { kdfa, kdfe } from '../../src/tpm/kdf.ts';
 import { u32 } from '../../src/tpm/writer.ts';
-import { SHA256 } from '../attestation/software-ak.ts';
 
 const KEY = new Uint8Array(32).fill(1);
 const U = asciiBytes('party U');

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { fromHex, toHex } from '../../src/core/bytes.ts';
+import { SHA256 } from '../../src/fleet-sim/chip/software-ak.ts';
 import { SHA1 } from '../../src/tpm/algorithms.ts';
 import { encodePcrSelections, readPcrSelections } from '../../src/tpm/pcr-selection.ts';
 import { StructureReader } from '../../src/tpm/reader.ts';
-import { SHA256 } from '../attestation/software-ak.ts';
 
 const read = (hex: string) => readPcrSelections(new StructureReader(fromHex(hex), 'selections'));
 const count = (selections: number) => selections.toString(16).padStart(8, '0');

@@ -1,13 +1,13 @@
 import { createPublicKey } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { EMPTY, fromHex, sha256, toHex } from '../../src/core/bytes.ts';
+import { AK_ATTRIBUTES, createSoftwareAk, SHA256 } from '../../src/fleet-sim/chip/software-ak.ts';
 import { ALG, curveById } from '../../src/tpm/algorithms.ts';
 import { computeName } from '../../src/tpm/name.ts';
 import { encodePcrSelections } from '../../src/tpm/pcr-selection.ts';
 import { encodeTpmtPublic, parseTpm2bPublic, parseTpmtPublic } from '../../src/tpm/public-area.ts';
 import { padInteger, toKeyObject, toSpki } from '../../src/tpm/public-key.ts';
 import { sized, u16, u32, u64 } from '../../src/tpm/writer.ts';
-import { AK_ATTRIBUTES, createSoftwareAk, SHA256 } from '../attestation/software-ak.ts';
 
 const ak = createSoftwareAk();
 const area = parseTpmtPublic(ak.publicBytes);

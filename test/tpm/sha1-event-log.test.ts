@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { asciiBytes, concatBytes, toHex } from '../../src/core/bytes.ts';
+import { le32 } from '../../src/fleet-sim/firmware/event-log-writer.ts';
 import { replayEventLog } from '../../src/tpm/event-log-replay.ts';
 import { EVENT_TYPE } from '../../src/tpm/event-types.ts';
 import { parseSha1EventLog } from '../../src/tpm/sha1-event-log.ts';
-import { le32 } from '../attestation/event-log/event-log-writer.ts';
 
 const LIMITS = { maxBytes: 4096, maxEvents: 16 };
 const DIGEST = new Uint8Array(20).fill(7);

@@ -1,11 +1,11 @@
 import { connect } from 'node:net';
 import { expect, test } from 'vitest';
 import { asciiBytes, concatBytes, fromHex, sha256, toHex } from '../../src/core/bytes.ts';
+import { SHA256 } from '../../src/fleet-sim/chip/software-ak.ts';
+import { writeLog } from '../../src/fleet-sim/firmware/event-log-writer.ts';
 import { parseEventLog } from '../../src/tpm/event-log.ts';
 import { replayBank } from '../../src/tpm/event-log-replay.ts';
 import { EVENT_TYPE } from '../../src/tpm/event-types.ts';
-import { writeLog } from '../attestation/event-log/event-log-writer.ts';
-import { SHA256 } from '../attestation/software-ak.ts';
 import { hasSoftwareTpm, startSoftwareTpm } from './software-tpm.ts';
 
 /** TPM2_Startup(TPM_SU_CLEAR) as it goes over the wire: tpm2-tools would choose the locality themselves. */

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EMPTY, toHex } from '../../src/core/bytes.ts';
+import { SHA256 } from '../../src/fleet-sim/chip/software-ak.ts';
 import { ALG, curveById, describeScheme, hashById, SHA1 } from '../../src/tpm/algorithms.ts';
 import { encodeTpmsAttest, parseTpmsAttest } from '../../src/tpm/attest.ts';
 import { TpmFormatError } from '../../src/tpm/errors.ts';
@@ -8,7 +9,6 @@ import { encodeTpmsNvPublic, parseTpmsNvPublic } from '../../src/tpm/nv-public.t
 import { OBJECT_ATTRIBUTE_BITS } from '../../src/tpm/object-attributes.ts';
 import { encodeTpmtPublic, parseTpmtPublic } from '../../src/tpm/public-area.ts';
 import { encodeTpmtSignature, parseTpmtSignature } from '../../src/tpm/signature.ts';
-import { SHA256 } from '../attestation/software-ak.ts';
 
 const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
 const u64 = fc.bigInt({ min: 0n, max: (1n << 64n) - 1n });

@@ -1,11 +1,9 @@
 import { createPublicKey, webcrypto } from 'node:crypto';
 import { fromBase64Url } from '../../../src/core/bytes.ts';
+import { SHA256 } from '../../../src/fleet-sim/chip/software-ak.ts';
 import { ALG } from '../../../src/tpm/algorithms.ts';
 import { attributesOf } from '../../../src/tpm/object-attributes.ts';
 import { encodeTpmtPublic, parseTpmtPublic, type TpmPublic } from '../../../src/tpm/public-area.ts';
-import { SHA256 } from '../software-ak.ts';
-
-export * from '../../../src/fleet-sim/chip/manufacturer.ts';
 
 export const NOW_MS = Date.UTC(2026, 10, 21);
 

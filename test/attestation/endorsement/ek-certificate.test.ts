@@ -15,22 +15,21 @@ import {
 } from '../../../src/attestation/endorsement/trust-anchors.ts';
 import { unwrapNvCertificate } from '../../../src/attestation/quote/nv-certificate.ts';
 import { asciiBytes, concatBytes, fromHex, sha256, toHex } from '../../../src/core/bytes.ts';
+import {
+  type Authority,
+  type CertificateOptions,
+  createAuthority,
+  issueEk,
+  KeyUsageFlags,
+  rawExtension,
+  TPM_NAME,
+} from '../../../src/fleet-sim/chip/manufacturer.ts';
 import { attributesOf } from '../../../src/tpm/object-attributes.ts';
 import type { TpmPublic } from '../../../src/tpm/public-area.ts';
 import { toSpki } from '../../../src/tpm/public-key.ts';
 import { CORPORA } from '../../corpora.ts';
 import { REAL_MODULUS } from '../keys/roca-modulus.ts';
-import {
-  type Authority,
-  type CertificateOptions,
-  createAuthority,
-  createEk,
-  issueEk,
-  KeyUsageFlags,
-  NOW_MS,
-  rawExtension,
-  TPM_NAME,
-} from './certificate-maker.ts';
+import { createEk, NOW_MS } from './certificate-maker.ts';
 
 let root: Authority;
 let intermediate: Authority;

@@ -6,7 +6,7 @@ import {
   KeyUsagesExtension,
   X509CertificateGenerator,
 } from '@peculiar/x509';
-import { type Authority, NOT_AFTER, NOT_BEFORE } from './certificate-maker.ts';
+import { type Authority, NOT_AFTER, NOT_BEFORE } from '../../../src/fleet-sim/chip/manufacturer.ts';
 
 /** The same CA, name and key, in a certificate by another CA. */
 export async function crossSign(

@@ -8,20 +8,19 @@ import { verifyEkPublic } from '../../../src/attestation/keys/ek-public.ts';
 import { parseCertificate } from '../../../src/attestation/x509/x509.ts';
 import { childrenOf, expectTag, sequenceOf, TAG } from '../../../src/attestation/x509/x509-der.ts';
 import { concatBytes, fromBase64Url, fromHex } from '../../../src/core/bytes.ts';
-import { ALG, curveById } from '../../../src/tpm/algorithms.ts';
-import { attributesOf } from '../../../src/tpm/object-attributes.ts';
-import { encodeTpmtPublic, parseTpmtPublic, type TpmPublic } from '../../../src/tpm/public-area.ts';
-import { SHA256 } from '../software-ak.ts';
 import {
   type Authority,
   type CertificateOptions,
   createAuthority,
-  createEk,
   issueEk,
   KeyUsageFlags,
-  NOW_MS,
   rawExtension,
-} from './certificate-maker.ts';
+} from '../../../src/fleet-sim/chip/manufacturer.ts';
+import { SHA256 } from '../../../src/fleet-sim/chip/software-ak.ts';
+import { ALG, curveById } from '../../../src/tpm/algorithms.ts';
+import { attributesOf } from '../../../src/tpm/object-attributes.ts';
+import { encodeTpmtPublic, parseTpmtPublic, type TpmPublic } from '../../../src/tpm/public-area.ts';
+import { createEk, NOW_MS } from './certificate-maker.ts';
 
 const BASIC_CONSTRAINTS = '2.5.29.19';
 let root: Authority;

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { verifyEkCertificate } from '../../../src/attestation/endorsement/ek-certificate.ts';
 import { verifyManufacturer } from '../../../src/attestation/endorsement/ek-manufacturer.ts';
 import { parseTrustAnchors } from '../../../src/attestation/endorsement/trust-anchors.ts';
-import { createAuthority, createEk, issueEk, NOW_MS, TPM_NAME } from './certificate-maker.ts';
+import { createAuthority, issueEk, TPM_NAME } from '../../../src/fleet-sim/chip/manufacturer.ts';
+import { createEk, NOW_MS } from './certificate-maker.ts';
 
 const STM = 0x53544d20;
 const IBM = 0x49424d00;

@@ -6,17 +6,16 @@ import {
   parseTrustAnchors,
 } from '../../../src/attestation/endorsement/trust-anchors.ts';
 import { parseCertificate } from '../../../src/attestation/x509/x509.ts';
-import { issueCrl, REVOKED } from '../x509/crl-maker.ts';
 import {
   type Authority,
   type CertificateOptions,
   createAuthority,
-  createEk,
   issueEk,
   KeyUsageFlags,
-  NOW_MS,
   rawExtension,
-} from './certificate-maker.ts';
+} from '../../../src/fleet-sim/chip/manufacturer.ts';
+import { issueCrl, REVOKED } from '../x509/crl-maker.ts';
+import { createEk, NOW_MS } from './certificate-maker.ts';
 import { crossSign } from './ek-cross-signer.ts';
 
 const PAST = { notAfter: new Date('2021-01-01T00:00:00Z') };

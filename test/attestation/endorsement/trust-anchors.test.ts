@@ -30,17 +30,16 @@ import {
 import type { Certificate } from '../../../src/attestation/x509/x509.ts';
 import { assembleTpmVendors, loadTpmVendors } from '../../../src/boot-server/tpm-vendors.ts';
 import { asciiBytes, sha256, toHex } from '../../../src/core/bytes.ts';
-import { CORPORA } from '../../corpora.ts';
-import { crlPem, issueCrl, NEXT_UPDATE, REVOKED } from '../x509/crl-maker.ts';
 import {
   type Authority,
   createAuthority,
-  createEk,
   issueEk,
   KeyUsageFlags,
-  NOW_MS,
   rawExtension,
-} from './certificate-maker.ts';
+} from '../../../src/fleet-sim/chip/manufacturer.ts';
+import { CORPORA } from '../../corpora.ts';
+import { crlPem, issueCrl, NEXT_UPDATE, REVOKED } from '../x509/crl-maker.ts';
+import { createEk, NOW_MS } from './certificate-maker.ts';
 
 const SIGNS = { keyUsage: KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign };
 const PINS = parsePinnedRoots(readFileSync('keys/tpm-vendors.json'));

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { checkEventData, standingOfData } from '../../../src/attestation/event-log/event-data.ts';
 import { asciiBytes, sha256, toHex } from '../../../src/core/bytes.ts';
+import { hashOf, SHA256 } from '../../../src/fleet-sim/chip/software-ak.ts';
+import { variableData } from '../../../src/fleet-sim/firmware/event-log-writer.ts';
 import { ALG } from '../../../src/tpm/algorithms.ts';
 import { EVENT_TYPE } from '../../../src/tpm/event-types.ts';
-import { hashOf, SHA256 } from '../software-ak.ts';
-import { variableData } from './event-log-writer.ts';
 
 const CONTENT = asciiBytes('content');
 const DATA = variableData('Boot0001', CONTENT);

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { describeEvent } from '../../../src/attestation/event-log/event-description.ts';
 import { asciiBytes, concatBytes, EMPTY, fromHex, sha256, toHex } from '../../../src/core/bytes.ts';
+import { createAuthority, issueEk } from '../../../src/fleet-sim/chip/manufacturer.ts';
+import { le16, le32, variableData } from '../../../src/fleet-sim/firmware/event-log-writer.ts';
 import { EVENT_TYPE } from '../../../src/tpm/event-types.ts';
-import { createAuthority, createEk, issueEk } from '../endorsement/certificate-maker.ts';
-import { le16, le32, variableData } from './event-log-writer.ts';
+import { createEk } from '../endorsement/certificate-maker.ts';
 
 const le64 = (value: number) => concatBytes(le32(value), le32(0));
 const utf16 = (text: string) => Buffer.from(text, 'utf16le');

@@ -4,10 +4,7 @@ import { differingEvent } from '../../../src/attestation/event-log/differing-eve
 import { diffEventLogs } from '../../../src/attestation/event-log/event-log-diff.ts';
 import { diffSequences } from '../../../src/attestation/event-log/sequence-diff.ts';
 import { asciiBytes, concatBytes, EMPTY, sha256, toHex } from '../../../src/core/bytes.ts';
-import { ALG } from '../../../src/tpm/algorithms.ts';
-import { EVENT_TYPE } from '../../../src/tpm/event-types.ts';
-import { BOOT_LOG } from '../evidence-fixture.ts';
-import { hashOf, SHA256 } from '../software-ak.ts';
+import { hashOf, SHA256 } from '../../../src/fleet-sim/chip/software-ak.ts';
 import {
   ACTION_DATA,
   bootEvents,
@@ -16,7 +13,10 @@ import {
   type WrittenEvent,
   writeEvent,
   writeLog,
-} from './event-log-writer.ts';
+} from '../../../src/fleet-sim/firmware/event-log-writer.ts';
+import { ALG } from '../../../src/tpm/algorithms.ts';
+import { EVENT_TYPE } from '../../../src/tpm/event-types.ts';
+import { BOOT_LOG } from '../evidence-fixture.ts';
 
 const DBX = 'dbx of 61616161-6161-6161-6161-616161616161';
 const ALL_PCRS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11];

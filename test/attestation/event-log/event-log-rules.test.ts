@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { checkEvents } from '../../../src/attestation/event-log/event-log-rules.ts';
 import { asciiBytes, concatBytes, sha256 } from '../../../src/core/bytes.ts';
+import { hashOf, SHA256 } from '../../../src/fleet-sim/chip/software-ak.ts';
+import { bootEvents, writeEvent, writeLog } from '../../../src/fleet-sim/firmware/event-log-writer.ts';
 import { ALG } from '../../../src/tpm/algorithms.ts';
 import { parseEventLog } from '../../../src/tpm/event-log.ts';
 import { EVENT_TYPE } from '../../../src/tpm/event-types.ts';
 import { POLICY_PCRS } from '../evidence-fixture.ts';
-import { hashOf, SHA256 } from '../software-ak.ts';
-import { bootEvents, writeEvent, writeLog } from './event-log-writer.ts';
 
 const SHA384 = hashOf(ALG.SHA384);
 const BANKS = [SHA256, SHA384];

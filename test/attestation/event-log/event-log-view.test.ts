@@ -1,12 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { viewEventLog } from '../../../src/attestation/event-log/event-log-view.ts';
 import { asciiBytes, concatBytes, toHex } from '../../../src/core/bytes.ts';
+import { hashOf, SHA256 } from '../../../src/fleet-sim/chip/software-ak.ts';
+import {
+  bootEvents,
+  type WrittenEvent,
+  writeEvent,
+  writeLog,
+} from '../../../src/fleet-sim/firmware/event-log-writer.ts';
 import { ALG } from '../../../src/tpm/algorithms.ts';
 import { parseEventLog } from '../../../src/tpm/event-log.ts';
 import { EVENT_TYPE } from '../../../src/tpm/event-types.ts';
 import { BOOT_LOG, pcrsOf } from '../evidence-fixture.ts';
-import { hashOf, SHA256 } from '../software-ak.ts';
-import { bootEvents, type WrittenEvent, writeEvent, writeLog } from './event-log-writer.ts';
 
 const PCRS = pcrsOf(BOOT_LOG);
 const ONES = new Uint8Array(32).fill(1);

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { checkEventTypes } from '../../../src/attestation/event-log/event-type-rules.ts';
 import { asciiBytes, EMPTY } from '../../../src/core/bytes.ts';
+import { variableData } from '../../../src/fleet-sim/firmware/event-log-writer.ts';
 import { EVENT_TYPE } from '../../../src/tpm/event-types.ts';
-import { variableData } from './event-log-writer.ts';
 
 // Which events may stand in PCR 4 and 7, one rule at a time. Digests play no part here.
 

@@ -2,6 +2,17 @@ import { describe, expect, it } from 'vitest';
 import { EVIDENCE_LOG_LIMITS } from '../../../src/attestation/event-log/event-log-appraisal.ts';
 import { verifyEvidence } from '../../../src/attestation/verify.ts';
 import { asciiBytes, concatBytes, EMPTY, sha256 } from '../../../src/core/bytes.ts';
+import { hashOf, SHA256 } from '../../../src/fleet-sim/chip/software-ak.ts';
+import {
+  ACTION_DATA,
+  bootEvents,
+  SEPARATOR_DATA,
+  variableData,
+  type WrittenEvent,
+  writeEvent,
+  writeHeader,
+  writeLog,
+} from '../../../src/fleet-sim/firmware/event-log-writer.ts';
 import { ALG } from '../../../src/tpm/algorithms.ts';
 import { EVENT_TYPE } from '../../../src/tpm/event-types.ts';
 import {
@@ -13,17 +24,6 @@ import {
   validInput,
   verdictOnLog,
 } from '../evidence-fixture.ts';
-import { hashOf, SHA256 } from '../software-ak.ts';
-import {
-  ACTION_DATA,
-  bootEvents,
-  SEPARATOR_DATA,
-  variableData,
-  type WrittenEvent,
-  writeEvent,
-  writeHeader,
-  writeLog,
-} from './event-log-writer.ts';
 
 const PCRS = pcrsOf(BOOT_LOG);
 /** The quote stays that of the honest log; only the log is changed. */

@@ -4,11 +4,11 @@ import { describe, expect, it } from 'vitest';
 import { verifyEvidence } from '../../../src/attestation/verify.ts';
 import { parseAnyLog } from '../../../src/cli/eventlog-file.ts';
 import { toHex } from '../../../src/core/bytes.ts';
+import { createSoftwareAk, SHA256 } from '../../../src/fleet-sim/chip/software-ak.ts';
 import { parseEventLog } from '../../../src/tpm/event-log.ts';
 import { replayBank, replayEventLog } from '../../../src/tpm/event-log-replay.ts';
 import { CORPORA } from '../../corpora.ts';
 import { codesOf, pcrsOf, sealEvidence, validInput } from '../evidence-fixture.ts';
-import { createSoftwareAk, SHA256 } from '../software-ak.ts';
 import { type Banks, type StatedLog, statedLogs } from './stated-pcrs.ts';
 
 /** Statements of other projects that are not held against a replay here; everything else must be equal. */

@@ -1,11 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { verifyEvidence } from '../../../src/attestation/verify.ts';
 import { asciiBytes } from '../../../src/core/bytes.ts';
+import { hashOf } from '../../../src/fleet-sim/chip/software-ak.ts';
+import {
+  bootEvents,
+  SEPARATOR_DATA,
+  type WrittenEvent,
+  writeLog,
+} from '../../../src/fleet-sim/firmware/event-log-writer.ts';
 import { ALG } from '../../../src/tpm/algorithms.ts';
 import { EVENT_TYPE } from '../../../src/tpm/event-types.ts';
 import { BOOT_LOG, POLICY, pcrsOf, sealEvidence, validInput, verdictOnLog } from '../evidence-fixture.ts';
-import { hashOf } from '../software-ak.ts';
-import { bootEvents, SEPARATOR_DATA, type WrittenEvent, writeLog } from './event-log-writer.ts';
 
 // Who has to act on a refusal reads these: what was expected, and what came.
 

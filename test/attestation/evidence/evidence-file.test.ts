@@ -10,11 +10,11 @@ import { MAX_EVIDENCE_BYTES, NotEvidenceError } from '../../../src/attestation/e
 import { computeExtraData } from '../../../src/attestation/evidence/extra-data.ts';
 import { type EvidencePolicy, verifyEvidence } from '../../../src/attestation/verify.ts';
 import { asciiBytes, fromHex, sha256, toBase64, toHex, utf8Bytes } from '../../../src/core/bytes.ts';
+import { buildNvCertify, createSoftwareAk, SHA256 } from '../../../src/fleet-sim/chip/software-ak.ts';
 import { computeName } from '../../../src/tpm/name.ts';
 import { encodeTpmsNvPublic, parseTpmsNvPublic } from '../../../src/tpm/nv-public.ts';
 import { sized } from '../../../src/tpm/writer.ts';
 import { AK, BOOT_LOG, codesOf, EXTRA_DATA, POLICY, pcrsOf, sealEvidence } from '../evidence-fixture.ts';
-import { buildNvCertify, createSoftwareAk, SHA256 } from '../software-ak.ts';
 
 const FIELDS: EvidenceFields = {
   akPublic: AK.publicBytes,

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { encodeEvidenceDocument } from '../../../src/attestation/evidence/evidence-file.ts';
 import { readQuotedLog } from '../../../src/attestation/evidence/quoted-log.ts';
+import { createSoftwareAk } from '../../../src/fleet-sim/chip/software-ak.ts';
 import { AK, BOOT_LOG, EXTRA_DATA, POLICY, pcrsOf, sealEvidence } from '../evidence-fixture.ts';
-import { createSoftwareAk } from '../software-ak.ts';
 
 const PCRS = pcrsOf(BOOT_LOG);
 const FIELDS = {

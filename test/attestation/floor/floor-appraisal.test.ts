@@ -8,6 +8,7 @@ import { verifyEvidenceDocument } from '../../../src/attestation/evidence/eviden
 import { computeExtraData } from '../../../src/attestation/evidence/extra-data.ts';
 import { channelHashOf } from '../../../src/attestation/floor/floor-record.ts';
 import { asciiBytes, sha256, toHex, utf8Bytes } from '../../../src/core/bytes.ts';
+import { CLOCK_INFO } from '../../../src/fleet-sim/chip/software-ak.ts';
 import {
   appraisalInput,
   type Changes,
@@ -19,7 +20,6 @@ import {
   SESSION,
   STAGE0,
 } from '../appraisal-fixture.ts';
-import { CLOCK_INFO } from '../software-ak.ts';
 import { CHANNEL, certifyFloor, createFloorKey, FLOOR_KEY, RECORD, VERSIONS } from './floor-fixture.ts';
 
 type Shown = Omit<Parameters<typeof certifyFloor>[0], 'extraData'>;

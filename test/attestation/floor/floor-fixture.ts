@@ -8,10 +8,10 @@ import {
   type FloorRecord,
 } from '../../../src/attestation/floor/floor-record.ts';
 import { toBase64 } from '../../../src/core/bytes.ts';
+import { buildNvCertify } from '../../../src/fleet-sim/chip/software-ak.ts';
 import { computeName } from '../../../src/tpm/name.ts';
 import { parseTpmsNvPublic } from '../../../src/tpm/nv-public.ts';
 import { AK } from '../evidence-fixture.ts';
-import { buildNvCertify } from '../software-ak.ts';
 
 /** A floor key and what it signs. */
 export function createFloorKey() {

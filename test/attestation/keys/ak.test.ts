@@ -1,10 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { verifyAkTemplate } from '../../../src/attestation/keys/ak.ts';
 import { loadAttestationKey } from '../../../src/attestation/keys/attestation-key.ts';
+import {
+  AK_ATTRIBUTES,
+  type AkKind,
+  createSoftwareAk,
+  hashOf,
+} from '../../../src/fleet-sim/chip/software-ak.ts';
 import { ALG } from '../../../src/tpm/algorithms.ts';
 import { OBJECT_ATTRIBUTE_BITS, type ObjectAttribute } from '../../../src/tpm/object-attributes.ts';
 import { parseTpmtPublic } from '../../../src/tpm/public-area.ts';
-import { AK_ATTRIBUTES, type AkKind, createSoftwareAk, hashOf } from '../software-ak.ts';
 
 const codeOf = (action: () => unknown): string => {
   try {

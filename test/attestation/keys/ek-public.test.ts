@@ -2,6 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { verifyEkPublic } from '../../../src/attestation/keys/ek-public.ts';
 import { fromBase64Url } from '../../../src/core/bytes.ts';
+import { hashOf, SHA256 } from '../../../src/fleet-sim/chip/software-ak.ts';
 import { ALG, curveById } from '../../../src/tpm/algorithms.ts';
 import {
   attributesOf,
@@ -9,7 +10,6 @@ import {
   type ObjectAttribute,
 } from '../../../src/tpm/object-attributes.ts';
 import { encodeTpmtPublic, parseTpmtPublic, type TpmPublic } from '../../../src/tpm/public-area.ts';
-import { hashOf, SHA256 } from '../software-ak.ts';
 
 // Template L-1 of the EK Credential Profile (annex B.3.3), and each rule broken by itself.
 

@@ -2,10 +2,10 @@ import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { verifyEkTemplate } from '../../../src/attestation/keys/ek-template.ts';
 import { concatBytes, fromBase64Url, fromHex, sha256 } from '../../../src/core/bytes.ts';
+import { hashOf } from '../../../src/fleet-sim/chip/software-ak.ts';
 import { ALG, curveById } from '../../../src/tpm/algorithms.ts';
 import { attributesOf } from '../../../src/tpm/object-attributes.ts';
 import { encodeTpmtPublic, parseTpmtPublic, type TpmPublic } from '../../../src/tpm/public-area.ts';
-import { hashOf } from '../software-ak.ts';
 
 // Every template of the TCG EK Credential Profile 2.5, annexes B.3 and B.4, that is not SM2; then each field
 // of one broken by itself.

@@ -5,8 +5,8 @@ import { verifyAkAttributes } from '../../../src/attestation/keys/ak.ts';
 import { verifyEkPublic } from '../../../src/attestation/keys/ek-public.ts';
 import { isRocaKey, isRocaModulus } from '../../../src/attestation/keys/roca.ts';
 import { fromHex, toBase64Url } from '../../../src/core/bytes.ts';
+import { createSoftwareAk } from '../../../src/fleet-sim/chip/software-ak.ts';
 import { createEk } from '../endorsement/certificate-maker.ts';
-import { createSoftwareAk } from '../software-ak.ts';
 import { REAL_MODULUS } from './roca-modulus.ts';
 
 /** How many primes the library multiplies, by key size: Nemec et al., CCS 2017, table 1. */

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { appraiseState } from '../../../src/attestation/policy/appraise-state.ts';
 import { fromHex } from '../../../src/core/bytes.ts';
 import { shortHex } from '../../../src/core/printable.ts';
+import { writeLog } from '../../../src/fleet-sim/firmware/event-log-writer.ts';
 import {
   appraisalInput,
   COUNTERS,
@@ -12,7 +13,6 @@ import {
   stage0Events,
   started,
 } from '../appraisal-fixture.ts';
-import { writeLog } from '../event-log/event-log-writer.ts';
 import { pcrsOf } from '../evidence-fixture.ts';
 
 test.each([4, 11])('a quote without PCR %d shows no stage-0', (missing) => {

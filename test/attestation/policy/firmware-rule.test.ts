@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { checkFirmware, type FirmwareReference } from '../../../src/attestation/policy/firmware-rule.ts';
 import { asciiBytes, fromHex } from '../../../src/core/bytes.ts';
+import { SHA256 } from '../../../src/fleet-sim/chip/software-ak.ts';
+import { writeLog } from '../../../src/fleet-sim/firmware/event-log-writer.ts';
 import { EVENT_TYPE } from '../../../src/tpm/event-types.ts';
 import { COUNTERS, LOG, pcrHex, stage0Events } from '../appraisal-fixture.ts';
-import { writeLog } from '../event-log/event-log-writer.ts';
 import { pcrsOf } from '../evidence-fixture.ts';
-import { SHA256 } from '../software-ak.ts';
 
 const OTHER = '00'.repeat(32);
 const APPROVED = { 0: pcrHex(0), 2: pcrHex(2) };

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { evidenceDocumentOf } from '../../../src/attestation/appraisal.ts';
 import { appraiseRecorded } from '../../../src/attestation/policy/recorded-evidence.ts';
+import { createSoftwareAk } from '../../../src/fleet-sim/chip/software-ak.ts';
 import {
   appraisalInput,
   BUILT_IN,
@@ -13,7 +14,6 @@ import {
   runningInput,
   STAGE0,
 } from '../appraisal-fixture.ts';
-import { createSoftwareAk } from '../software-ak.ts';
 
 type Input = ReturnType<typeof appraisalInput>;
 

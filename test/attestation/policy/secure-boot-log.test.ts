@@ -1,14 +1,9 @@
 import { expect, test } from 'vitest';
 import { checkSecureBoot } from '../../../src/attestation/policy/secure-boot.ts';
 import { asciiBytes, concatBytes, EMPTY } from '../../../src/core/bytes.ts';
-import { ALG, type HashAlgorithm } from '../../../src/tpm/algorithms.ts';
-import { parseEventLog } from '../../../src/tpm/event-log.ts';
-import { EVENT_TYPE } from '../../../src/tpm/event-types.ts';
-import { COUNTERS, stage0Events } from '../appraisal-fixture.ts';
-import { createAuthority } from '../endorsement/certificate-maker.ts';
-import { type WrittenEvent, writeLog } from '../event-log/event-log-writer.ts';
-import { pcrsOf } from '../evidence-fixture.ts';
-import { hashOf, SHA256 } from '../software-ak.ts';
+import { createAuthority } from '../../../src/fleet-sim/chip/manufacturer.ts';
+import { hashOf, SHA256 } from '../../../src/fleet-sim/chip/software-ak.ts';
+import { type WrittenEvent, writeLog } from '../../../src/fleet-sim/firmware/event-log-writer.ts';
 import {
   config,
   GUIDS,
@@ -16,7 +11,12 @@ import {
   OUR_CERTIFICATE,
   secureBootEvents,
   signatureList,
-} from './secure-boot-events.ts';
+} from '../../../src/fleet-sim/firmware/secure-boot-events.ts';
+import { ALG, type HashAlgorithm } from '../../../src/tpm/algorithms.ts';
+import { parseEventLog } from '../../../src/tpm/event-log.ts';
+import { EVENT_TYPE } from '../../../src/tpm/event-types.ts';
+import { COUNTERS, stage0Events } from '../appraisal-fixture.ts';
+import { pcrsOf } from '../evidence-fixture.ts';
 
 // What the log of PCR 7 proves by itself: the rules for events and the replay have no say here.
 

@@ -4,14 +4,9 @@ import { describe, expect, test } from 'vitest';
 import { checkSecureBoot } from '../../../src/attestation/policy/secure-boot.ts';
 import { type EvidenceVerdict, verifyEvidence } from '../../../src/attestation/verify.ts';
 import { asciiBytes, concatBytes, EMPTY, sha256, toHex } from '../../../src/core/bytes.ts';
-import { parseEventLog } from '../../../src/tpm/event-log.ts';
-import { EVENT_TYPE } from '../../../src/tpm/event-types.ts';
-import { CORPORA } from '../../corpora.ts';
-import { stage0Events } from '../appraisal-fixture.ts';
-import { createAuthority } from '../endorsement/certificate-maker.ts';
-import { type WrittenEvent, writeLog } from '../event-log/event-log-writer.ts';
-import { POLICY, POLICY_PCRS, pcrsOf, sealEvidence, validInput } from '../evidence-fixture.ts';
-import { SHA256 } from '../software-ak.ts';
+import { createAuthority } from '../../../src/fleet-sim/chip/manufacturer.ts';
+import { SHA256 } from '../../../src/fleet-sim/chip/software-ak.ts';
+import { type WrittenEvent, writeLog } from '../../../src/fleet-sim/firmware/event-log-writer.ts';
 import {
   config,
   GUIDS,
@@ -19,7 +14,12 @@ import {
   OUR_CERTIFICATE,
   secureBootEvents,
   signatureList,
-} from './secure-boot-events.ts';
+} from '../../../src/fleet-sim/firmware/secure-boot-events.ts';
+import { parseEventLog } from '../../../src/tpm/event-log.ts';
+import { EVENT_TYPE } from '../../../src/tpm/event-types.ts';
+import { CORPORA } from '../../corpora.ts';
+import { stage0Events } from '../appraisal-fixture.ts';
+import { POLICY, POLICY_PCRS, pcrsOf, sealEvidence, validInput } from '../evidence-fixture.ts';
 
 const { GLOBAL_VARIABLE, SECURITY_DATABASE, X509_LIST, SHA256_LIST } = GUIDS;
 const OURS = toHex(sha256(OUR_CERTIFICATE));

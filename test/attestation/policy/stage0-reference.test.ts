@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { predictStage0Pcrs } from '../../../src/attestation/policy/stage0-reference.ts';
 import { asciiBytes, sha256, toHex } from '../../../src/core/bytes.ts';
+import { ACTION_DATA, SEPARATOR_DATA, writeLog } from '../../../src/fleet-sim/firmware/event-log-writer.ts';
 import { EVENT_TYPE } from '../../../src/tpm/event-types.ts';
-import { ACTION_DATA, SEPARATOR_DATA, writeLog } from '../event-log/event-log-writer.ts';
 import { pcrsOf } from '../evidence-fixture.ts';
 
 const image = asciiBytes('Authenticode of the image');

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { PcrValues } from '../../../src/attestation/quote/pcr-values.ts';
 import { verifyEvidence } from '../../../src/attestation/verify.ts';
 import { asciiBytes, concatBytes, EMPTY, sha256 } from '../../../src/core/bytes.ts';
+import { buildNvCertify, createSoftwareAk, hashOf, SHA256 } from '../../../src/fleet-sim/chip/software-ak.ts';
 import { ALG } from '../../../src/tpm/algorithms.ts';
 import type { QuoteAttest } from '../../../src/tpm/attest.ts';
 import { encodeTpmtSignature } from '../../../src/tpm/signature.ts';
@@ -16,7 +17,6 @@ import {
   sealEvidence,
   validInput,
 } from '../evidence-fixture.ts';
-import { buildNvCertify, createSoftwareAk, hashOf, SHA256 } from '../software-ak.ts';
 
 // Each case takes evidence that is accepted, changes exactly one thing, and signs it again with the node's
 // own key where an attacker with root could: the reason must be that one thing.

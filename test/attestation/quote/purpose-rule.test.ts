@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Purpose } from '../../../src/attestation/quote/purpose.ts';
 import { verifyEvidence } from '../../../src/attestation/verify.ts';
 import { asciiBytes, sha256 } from '../../../src/core/bytes.ts';
-import { bootEvents, writeLog } from '../event-log/event-log-writer.ts';
+import { bootEvents, writeLog } from '../../../src/fleet-sim/firmware/event-log-writer.ts';
 import { BOOT_LOG, codesOf, POLICY, pcrsOf, sealEvidence, validInput } from '../evidence-fixture.ts';
 
 const ZERO = new Uint8Array(32);

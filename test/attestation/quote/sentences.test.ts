@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type VerifyEvidenceInput, verifyEvidence } from '../../../src/attestation/verify.ts';
 import { EMPTY, sha256 } from '../../../src/core/bytes.ts';
+import { buildNvCertify, createSoftwareAk, hashOf, SHA256 } from '../../../src/fleet-sim/chip/software-ak.ts';
 import { ALG } from '../../../src/tpm/algorithms.ts';
 import type { QuoteAttest } from '../../../src/tpm/attest.ts';
 import {
@@ -13,7 +14,6 @@ import {
   sealEvidence,
   validInput,
 } from '../evidence-fixture.ts';
-import { buildNvCertify, createSoftwareAk, hashOf, SHA256 } from '../software-ak.ts';
 
 // Who has to act on a refusal reads these: what was expected, and what came.
 

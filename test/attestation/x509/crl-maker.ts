@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import type { Extension } from '@peculiar/x509';
 import { type X509CrlEntryParams, X509CrlGenerator } from '@peculiar/x509';
 import { asciiBytes } from '../../../src/core/bytes.ts';
-import type { Authority } from '../endorsement/certificate-maker.ts';
+import type { Authority } from '../../../src/fleet-sim/chip/manufacturer.ts';
 
 export const THIS_UPDATE = new Date('2026-11-01T00:00:00Z');
 export const NEXT_UPDATE = new Date('2026-12-01T00:00:00Z');

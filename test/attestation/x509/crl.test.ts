@@ -11,12 +11,11 @@ import { asciiBytes, concatBytes, EMPTY } from '../../../src/core/bytes.ts';
 import {
   type Authority,
   createAuthority,
-  createEk,
   issueEk,
   KeyUsageFlags,
-  NOW_MS,
   rawExtension,
-} from '../endorsement/certificate-maker.ts';
+} from '../../../src/fleet-sim/chip/manufacturer.ts';
+import { createEk, NOW_MS } from '../endorsement/certificate-maker.ts';
 import { crlPem, issueCrl, NEXT_UPDATE, REVOKED, THIS_UPDATE } from './crl-maker.ts';
 
 const SIGNS = KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign;

@@ -5,12 +5,12 @@ import { asciiBytes, concatBytes, fromHex } from '../../../src/core/bytes.ts';
 import {
   type Authority,
   createAuthority,
-  createEk,
   issueEk,
   NOT_AFTER,
   NOT_BEFORE,
   rawExtension,
-} from '../endorsement/certificate-maker.ts';
+} from '../../../src/fleet-sim/chip/manufacturer.ts';
+import { createEk } from '../endorsement/certificate-maker.ts';
 
 const INVALID = expect.objectContaining({ code: 'der-invalid' });
 let root: Authority;

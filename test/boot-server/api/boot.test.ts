@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { sha256, toHex } from '../../../src/core/bytes.ts';
+import { createSoftwareAk } from '../../../src/fleet-sim/chip/software-ak.ts';
 import { logOfKernel } from '../../../src/fleet-sim/firmware/stage0-log.ts';
 import type { VirtualNode } from '../../../src/fleet-sim/virtual-node.ts';
 import { createIdentity } from '../../../src/fleet-sim/wire/ephemeral-identity.ts';
-import { createSoftwareAk } from '../../attestation/software-ak.ts';
 import { PublishedServer, reasonsOf } from './published-server.ts';
 
 let world: PublishedServer;

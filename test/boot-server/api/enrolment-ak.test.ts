@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { toBase64 } from '../../../src/core/bytes.ts';
+import { createSoftwareAk } from '../../../src/fleet-sim/chip/software-ak.ts';
 import type { VirtualNode } from '../../../src/fleet-sim/virtual-node.ts';
-import { createSoftwareAk } from '../../attestation/software-ak.ts';
 import { PublishedServer, reasonsOf } from './published-server.ts';
 
 let world: PublishedServer;

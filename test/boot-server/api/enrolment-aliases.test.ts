@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { toBase64 } from '../../../src/core/bytes.ts';
+import { createSoftwareAk } from '../../../src/fleet-sim/chip/software-ak.ts';
 import {
   createSoftwareEk,
   type SoftwareEk,
   type TemplateName,
 } from '../../../src/fleet-sim/chip/software-ek.ts';
 import { toPresented, type VirtualNode } from '../../../src/fleet-sim/virtual-node.ts';
-import { createSoftwareAk } from '../../attestation/software-ak.ts';
 import { PublishedServer } from './published-server.ts';
 
 let world: PublishedServer;

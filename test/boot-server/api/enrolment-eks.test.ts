@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { toBase64 } from '../../../src/core/bytes.ts';
+import { NOT_BEFORE } from '../../../src/fleet-sim/chip/manufacturer.ts';
 import { createSoftwareEk } from '../../../src/fleet-sim/chip/software-ek.ts';
 import { toPresented, type VirtualNode } from '../../../src/fleet-sim/virtual-node.ts';
 import { attributesOf } from '../../../src/tpm/object-attributes.ts';
-import { NOT_BEFORE } from '../../attestation/endorsement/certificate-maker.ts';
 import { PublishedServer, reasonsOf } from './published-server.ts';
 
 let world: PublishedServer;

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { toBase64 } from '../../../src/core/bytes.ts';
+import { createAuthority } from '../../../src/fleet-sim/chip/manufacturer.ts';
+import { AK_ATTRIBUTES, createSoftwareAk } from '../../../src/fleet-sim/chip/software-ak.ts';
 import { createSoftwareEk, type TemplateName } from '../../../src/fleet-sim/chip/software-ek.ts';
 import { toPresented, type VirtualNode } from '../../../src/fleet-sim/virtual-node.ts';
 import { ALG } from '../../../src/tpm/algorithms.ts';
 import { attributesOf } from '../../../src/tpm/object-attributes.ts';
 import { sized } from '../../../src/tpm/writer.ts';
-import { createAuthority } from '../../attestation/endorsement/certificate-maker.ts';
-import { AK_ATTRIBUTES, createSoftwareAk } from '../../attestation/software-ak.ts';
 import { PublishedServer, reasonsOf } from './published-server.ts';
 
 let world: PublishedServer;

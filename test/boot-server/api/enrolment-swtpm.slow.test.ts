@@ -1,13 +1,13 @@
 import { createPublicKey, webcrypto } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { concatBytes, fromHex, toHex } from '../../../src/core/bytes.ts';
+import { issueEk, KeyUsageFlags } from '../../../src/fleet-sim/chip/manufacturer.ts';
 import type { SoftwareEk } from '../../../src/fleet-sim/chip/software-ek.ts';
 import type { QuoteAnswer, QuoteRequest, VirtualNode } from '../../../src/fleet-sim/virtual-node.ts';
 import { parseEventLog } from '../../../src/tpm/event-log.ts';
 import { computeName } from '../../../src/tpm/name.ts';
 import { parseTpm2bPublic } from '../../../src/tpm/public-area.ts';
 import { toSpki } from '../../../src/tpm/public-key.ts';
-import { issueEk, KeyUsageFlags } from '../../attestation/endorsement/certificate-maker.ts';
 import { hasSoftwareTpm, type SoftwareTpm, startSoftwareTpm } from '../../tpm/software-tpm.ts';
 import { PublishedServer } from './published-server.ts';
 

@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fromBase64, toBase64 } from '../../../src/core/bytes.ts';
+import { createSoftwareAk } from '../../../src/fleet-sim/chip/software-ak.ts';
 import type { VirtualNode } from '../../../src/fleet-sim/virtual-node.ts';
 import { createIdentity } from '../../../src/fleet-sim/wire/ephemeral-identity.ts';
 import { openDatabase } from '../../../src/storage/database.ts';
 import { createSqlAttestationStore } from '../../../src/storage/sql-attestation-store.ts';
 import { makeCredential } from '../../../src/tpm/credential.ts';
-import { createSoftwareAk } from '../../attestation/software-ak.ts';
 import { PublishedServer, reasonsOf } from './published-server.ts';
 
 let world: PublishedServer;

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { asciiBytes, concatBytes, EMPTY } from '../../../src/core/bytes.ts';
+import { writeEvent } from '../../../src/fleet-sim/firmware/event-log-writer.ts';
 import { logOfStage0 } from '../../../src/fleet-sim/firmware/stage0-log.ts';
 import type { VirtualNode } from '../../../src/fleet-sim/virtual-node.ts';
 import { authenticodeSha256 } from '../../../src/signing/efi/authenticode.ts';
 import { parsePe } from '../../../src/signing/efi/pe.ts';
 import { EVENT_TYPE } from '../../../src/tpm/event-types.ts';
-import { writeEvent } from '../../attestation/event-log/event-log-writer.ts';
 import { PublishedServer, reasonsOf } from './published-server.ts';
 
 let world: PublishedServer;

@@ -8,6 +8,7 @@ import { pino } from 'pino';
 import { type BootServer, startBootServer } from '../../../src/boot-server/compose.ts';
 import { type Config, parseConfig } from '../../../src/boot-server/config.ts';
 import type { Clock } from '../../../src/core/clock.ts';
+import { type Authority, createAuthority } from '../../../src/fleet-sim/chip/manufacturer.ts';
 import { createSoftwareEk, type SoftwareEk } from '../../../src/fleet-sim/chip/software-ek.ts';
 import { logOfStage0 } from '../../../src/fleet-sim/firmware/stage0-log.ts';
 import { VirtualNode } from '../../../src/fleet-sim/virtual-node.ts';
@@ -20,7 +21,6 @@ import {
   payloadOf,
 } from '../../../src/fleet-sim/wire/https-client.ts';
 import type { TufKey } from '../../../src/signing/public-key.ts';
-import { type Authority, createAuthority } from '../../attestation/endorsement/certificate-maker.ts';
 import { CHANNEL, ReleaseDesk, type SignedRelease, type SignedStage0 } from './release-desk.ts';
 
 /** Stands still until a test moves it. */

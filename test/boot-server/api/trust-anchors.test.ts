@@ -3,9 +3,9 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sha256, toHex } from '../../../src/core/bytes.ts';
+import { type Authority, createAuthority } from '../../../src/fleet-sim/chip/manufacturer.ts';
 import { createSoftwareEk } from '../../../src/fleet-sim/chip/software-ek.ts';
 import type { VirtualNode } from '../../../src/fleet-sim/virtual-node.ts';
-import { type Authority, createAuthority } from '../../attestation/endorsement/certificate-maker.ts';
 import { PublishedServer, reasonsOf } from './published-server.ts';
 
 const PROGRAM = join(import.meta.dirname, '../../../bin/boot-admin.mjs');

@@ -20,6 +20,7 @@ import {
 import { verifyEkPublic } from '../../../src/attestation/keys/ek-public.ts';
 import { verifyEvidence } from '../../../src/attestation/verify.ts';
 import { EMPTY, fromHex, sha256, toBase64, toHex, utf8Bytes } from '../../../src/core/bytes.ts';
+import { buildNvCertify, CLOCK_INFO, SHA256 } from '../../../src/fleet-sim/chip/software-ak.ts';
 import { parseTpmsAttest } from '../../../src/tpm/attest.ts';
 import { makeCredential } from '../../../src/tpm/credential.ts';
 import { computeName } from '../../../src/tpm/name.ts';
@@ -37,7 +38,6 @@ import {
   sealEvidence,
   validInput,
 } from '../../attestation/evidence-fixture.ts';
-import { buildNvCertify, CLOCK_INFO, SHA256 } from '../../attestation/software-ak.ts';
 import { type FuzzTarget, requireNoCrash, requireSame, Violation } from '../target.ts';
 
 export const ATTESTATION_TARGETS: readonly FuzzTarget[] = [

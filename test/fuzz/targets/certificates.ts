@@ -4,14 +4,8 @@ import { mergeTrustAnchors, parseTrustAnchors } from '../../../src/attestation/e
 import { unwrapNvCertificate } from '../../../src/attestation/quote/nv-certificate.ts';
 import { parseRevocationList } from '../../../src/attestation/x509/crl.ts';
 import { concatBytes, toBase64, utf8Bytes } from '../../../src/core/bytes.ts';
-import {
-  createAuthority,
-  createEk,
-  issueEk,
-  NOT_AFTER,
-  NOT_BEFORE,
-  NOW_MS,
-} from '../../attestation/endorsement/certificate-maker.ts';
+import { createAuthority, issueEk, NOT_AFTER, NOT_BEFORE } from '../../../src/fleet-sim/chip/manufacturer.ts';
+import { createEk, NOW_MS } from '../../attestation/endorsement/certificate-maker.ts';
 import { corpusFiles } from '../corpora.ts';
 import { type FuzzTarget, requireSame } from '../target.ts';
 

@@ -1,6 +1,15 @@
 import { diffEventLogs } from '../../../src/attestation/event-log/event-log-diff.ts';
 import { viewEventLog } from '../../../src/attestation/event-log/event-log-view.ts';
 import { asciiBytes, concatBytes, EMPTY, toHex } from '../../../src/core/bytes.ts';
+import { hashOf, SHA256 } from '../../../src/fleet-sim/chip/software-ak.ts';
+import {
+  bootEvents,
+  le32,
+  variableData,
+  type WrittenEvent,
+  writeLog,
+} from '../../../src/fleet-sim/firmware/event-log-writer.ts';
+import { GUIDS, signatureList } from '../../../src/fleet-sim/firmware/secure-boot-events.ts';
 import { ALG } from '../../../src/tpm/algorithms.ts';
 import { formatDevicePath } from '../../../src/tpm/device-path.ts';
 import { parseSignatureLists } from '../../../src/tpm/efi-signature-list.ts';
@@ -10,16 +19,7 @@ import { EVENT_TYPE } from '../../../src/tpm/event-types.ts';
 import { StructureReader } from '../../../src/tpm/reader.ts';
 import { parseSha1EventLog } from '../../../src/tpm/sha1-event-log.ts';
 import { uefiVariableContent, uefiVariableName } from '../../../src/tpm/uefi-variable-data.ts';
-import {
-  bootEvents,
-  le32,
-  variableData,
-  type WrittenEvent,
-  writeLog,
-} from '../../attestation/event-log/event-log-writer.ts';
 import { BOOT_LOG, POLICY_PCRS, pcrsOf, verdictOnLog } from '../../attestation/evidence-fixture.ts';
-import { GUIDS, signatureList } from '../../attestation/policy/secure-boot-events.ts';
-import { hashOf, SHA256 } from '../../attestation/software-ak.ts';
 import { corpusFiles } from '../corpora.ts';
 import { type FuzzTarget, requireNoCrash, Violation } from '../target.ts';
 

@@ -1,4 +1,11 @@
 import { asciiBytes, EMPTY, fromHex } from '../../../src/core/bytes.ts';
+import {
+  AK_ATTRIBUTES,
+  CLOCK_INFO,
+  FIRMWARE_VERSION,
+  hashOf,
+  SHA256,
+} from '../../../src/fleet-sim/chip/software-ak.ts';
 import { ALG, curveById } from '../../../src/tpm/algorithms.ts';
 import { encodeTpmsAttest, parseTpmsAttest } from '../../../src/tpm/attest.ts';
 import { encodeTpmsNvPublic, parseTpm2bNvPublic, parseTpmsNvPublic } from '../../../src/tpm/nv-public.ts';
@@ -13,13 +20,6 @@ import { toKeyObject } from '../../../src/tpm/public-key.ts';
 import { parseWhole } from '../../../src/tpm/reader.ts';
 import { encodeTpmtSignature, parseTpmtSignature } from '../../../src/tpm/signature.ts';
 import { sized } from '../../../src/tpm/writer.ts';
-import {
-  AK_ATTRIBUTES,
-  CLOCK_INFO,
-  FIRMWARE_VERSION,
-  hashOf,
-  SHA256,
-} from '../../attestation/software-ak.ts';
 import { type FuzzTarget, requireSame } from '../target.ts';
 
 const NV_PUBLIC = encodeTpmsNvPublic({

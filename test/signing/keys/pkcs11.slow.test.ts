@@ -1,9 +1,9 @@
 import { generateKeyPairSync, verify } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { asciiBytes, toHex } from '../../../src/core/bytes.ts';
+import { createAuthority } from '../../../src/fleet-sim/chip/manufacturer.ts';
 import { KeyOpener, type KeyOpenerOptions } from '../../../src/signing/keys/open-key.ts';
 import { createPrivateKeyFor, tufKeyOf, verifySignature } from '../../../src/signing/public-key.ts';
-import { createAuthority } from '../../attestation/endorsement/certificate-maker.ts';
 import { PIN, SOFTHSM_MODULE, SoftHsm } from './pkcs11-softhsm.ts';
 
 const MESSAGE = asciiBytes('{"_type":"timestamp"}');

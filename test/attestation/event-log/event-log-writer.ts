@@ -1,1 +1,0 @@
-export * from '../../../src/fleet-sim/firmware/event-log-writer.ts';

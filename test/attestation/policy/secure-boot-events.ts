@@ -1,1 +1,0 @@
-export * from '../../../src/fleet-sim/firmware/secure-boot-events.ts';

@@ -1,1 +1,0 @@
-export * from '../../src/fleet-sim/chip/software-ak.ts';
