@@ -215,7 +215,8 @@ export interface NodeMark {
   /**
    * `rotate-ak`: its AK is good for nothing any more, the next generation may enrol, and its grants are closed.
    * `allow-new-ak`: its next enrolment may bring another AK, whatever the reason.
-   * `reset-floor`: its next evidence may come without a floor record, or with a lower one.
+   * `reset-floor`: its next boot may come without a floor record, or with a lower one. Until then nothing is asked of
+   *   the system that runs, and nothing that it shows is remembered.
    */
   mark: 'rotate-ak' | 'allow-new-ak' | 'assert-rom' | 'withdraw-rom' | 'reset-floor';
   atSeconds: number;

@@ -102,6 +102,8 @@ export interface NodeRecord {
   floorExpected: boolean;
   /** Boots that were granted since, each in another power cycle, without a record to show. */
   floorMissed?: number;
+  /** An operator has reset its floor: what its next boot shows is the first, and what runs until then shows nothing. */
+  floorReset?: boolean;
   suspect?: Suspicion;
   createdAtSeconds: number;
   lastVerdictAtSeconds?: number;

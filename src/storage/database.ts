@@ -9,6 +9,7 @@ import { channelsAndSlots } from './migrations/0004-channels-and-slots.ts';
 import { keptRoots } from './migrations/0005-kept-roots.ts';
 import { floorKeys } from './migrations/0006-floor-keys.ts';
 import { figuresAndRetention } from './migrations/0007-figures-and-retention.ts';
+import { floorResets } from './migrations/0008-floor-resets.ts';
 import type { Schema } from './schema.ts';
 import { createSqliteDialect } from './sqlite-dialect.ts';
 
@@ -24,6 +25,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0005-kept-roots': keptRoots,
   '0006-floor-keys': floorKeys,
   '0007-figures-and-retention': figuresAndRetention,
+  '0008-floor-resets': floorResets,
 };
 
 /**

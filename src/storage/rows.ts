@@ -54,6 +54,7 @@ export function toNode(row: Selectable<Schema['nodes']>, keys: readonly NodeKeyR
     ...(row.floor_record !== null && { floor: parseFloorRecord(row.floor_record) }),
     floorExpected: row.floor_expected === 1,
     ...(row.floor_missed > 0 && { floorMissed: row.floor_missed }),
+    ...(row.floor_reset === 1 && { floorReset: true }),
     ...(row.suspect_since !== null && {
       suspect: { sinceSeconds: row.suspect_since, reason: row.suspect_reason ?? '' },
     }),

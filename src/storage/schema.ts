@@ -37,6 +37,7 @@ export interface Schema {
     floor_record: Uint8Array | null;
     floor_expected: Generated<number>;
     floor_missed: Generated<number>;
+    floor_reset: Generated<number>;
   };
   retired_aks: { ak_name: string; node_id: string; retired_at: number };
   endorsement_keys: EndorsementKeyColumns & { node_id: string };

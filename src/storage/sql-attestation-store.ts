@@ -4,7 +4,7 @@ import { countersToColumns, hasCounters, sessionToColumns } from './rows.ts';
 import { consumeChallenge, createSqlChallengeQueries } from './sql-challenges.ts';
 import { concludeEnrolment, createSqlEnrolmentQueries, purgeEnrolments } from './sql-enrolments.ts';
 import { isApproved, saveBaseline } from './sql-firmware.ts';
-import { recordFloor, reportFloorAhead } from './sql-floors.ts';
+import { endFloorReset, recordFloor, reportFloorAhead } from './sql-floors.ts';
 import { createSqlGrantQueries, replaceGrant } from './sql-grants.ts';
 import { createSqlListedEkQueries } from './sql-listed-eks.ts';
 import { bindNode } from './sql-node-binding.ts';
@@ -44,7 +44,7 @@ export function createSqlAttestationStore(database: Database): AttestationStore 
         const spent = await consumeChallenge(tx, commit.challengeSha256, commit.verdict.atSeconds);
         if (spent !== undefined) return spent;
         await insertVerdict(tx, commit.verdict);
-        const { nodeId, akName, atSeconds } = commit.verdict;
+        const { nodeId, akName, purpose, atSeconds } = commit.verdict;
         if (nodeId === undefined) return 'committed';
         if (commit.verdict.verdict !== 'accept') {
           await reportFloorAhead(tx, commit.verdict);
@@ -56,7 +56,8 @@ export function createSqlAttestationStore(database: Database): AttestationStore 
         const approval = commit.basis?.firmwareApproval;
         if (approval !== undefined && !(await isApproved(tx, approval))) return 'basis-moved';
         await clearSuspicion(tx, nodeId, atSeconds);
-        if (commit.floor !== undefined) await recordFloor(tx, nodeId, commit.floor);
+        if (commit.floor !== undefined) await recordFloor(tx, { nodeId, purpose, floor: commit.floor });
+        if (purpose === 'boot') await endFloorReset(tx, nodeId);
         if (commit.baseline !== undefined) await saveBaseline(tx, nodeId, commit.baseline);
         if (commit.grant !== undefined) await replaceGrant(tx, commit.grant);
         return 'committed';

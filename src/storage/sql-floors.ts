@@ -1,10 +1,17 @@
 import type { KnownFloor, VerdictRecord } from '../attestation/attestation-store.ts';
 import { encodeFloorRecord } from '../attestation/floor/floor-record.ts';
+import type { Purpose } from '../attestation/quote/purpose.ts';
 import { insertAuditEvent } from './audit-events.ts';
 import type { DatabaseTransaction } from './database.ts';
 
-/** Part of the transaction that accepts the evidence which showed it. */
-export async function recordFloor(tx: DatabaseTransaction, nodeId: string, floor: KnownFloor): Promise<void> {
+/**
+ * Part of the transaction that accepts the evidence which showed it. What ran when an operator reset the floor shows the
+ * old one for as long as it runs: from a reset on, a boot is the first to count.
+ */
+export async function recordFloor(
+  tx: DatabaseTransaction,
+  { nodeId, purpose, floor }: { nodeId: string; purpose: Purpose; floor: KnownFloor },
+): Promise<void> {
   await tx
     .updateTable('nodes')
     .set((node) => ({
@@ -13,6 +20,17 @@ export async function recordFloor(tx: DatabaseTransaction, nodeId: string, floor
       ...(typeof floor === 'object' && { floor_record: encodeFloorRecord(floor.shown), floor_missed: 0 }),
     }))
     .where('id', '=', nodeId)
+    .$if(purpose !== 'boot', (query) => query.where('floor_reset', '=', 0))
+    .execute();
+}
+
+/** Part of the transaction that accepts a boot: whatever it showed or did not, a reset was for this one. */
+export async function endFloorReset(tx: DatabaseTransaction, nodeId: string): Promise<void> {
+  await tx
+    .updateTable('nodes')
+    .set({ floor_reset: 0 })
+    .where('id', '=', nodeId)
+    .where('floor_reset', '=', 1)
     .execute();
 }
 

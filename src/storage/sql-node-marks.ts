@@ -31,7 +31,7 @@ const MARKS: Readonly<Record<NodeMark['mark'], Mark>> = {
   'assert-rom': { set: () => ({ rom_asserted: 1 }), event: 'node-rom-asserted', closesGrants: false },
   'withdraw-rom': { set: () => ({ rom_asserted: 0 }), event: 'node-rom-withdrawn', closesGrants: true },
   'reset-floor': {
-    set: () => ({ floor_record: null, floor_expected: 0, floor_missed: 0 }),
+    set: () => ({ floor_record: null, floor_expected: 0, floor_missed: 0, floor_reset: 1 }),
     event: 'node-floor-reset',
     closesGrants: false,
   },

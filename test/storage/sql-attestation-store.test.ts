@@ -15,6 +15,7 @@ import type {
   VerdictRecord,
 } from '../../src/attestation/attestation-store.ts';
 import type { EndorsementKey, NodeRecord } from '../../src/attestation/node.ts';
+import type { Purpose } from '../../src/attestation/quote/purpose.ts';
 import { type Database, openDatabase } from '../../src/storage/database.ts';
 import { createSqlAttestationStore } from '../../src/storage/sql-attestation-store.ts';
 
@@ -481,6 +482,23 @@ test('P8 a floor is forgotten only by an operator who says why', async () => {
     subject: 'n1',
     detail: '{"reason":"new mainboard"}',
   });
+});
+
+test('P8 a reset floor waits for a boot: evidence of what runs neither ends the reset nor pins a floor', async () => {
+  await enrol();
+  for (const sha256 of ['c1', 'c2', 'c3']) await store.saveChallenge(challenge({ sha256 }));
+  const commit = (challengeSha256: string, purpose: Purpose) =>
+    store.commitVerdict({ challengeSha256, verdict: { ...verdict(), purpose }, floor: { shown: FLOOR } });
+  await store.markNode({ nodeId: 'n1', mark: 'reset-floor', atSeconds: 5, reason: 'TPM cleared' });
+  for (const [sha256, purpose] of [['c1', 'health'] as const, ['c2', 'reattest'] as const]) {
+    expect(await commit(sha256, purpose)).toBe('committed');
+    const node = await store.findNode('n1');
+    expect(node, purpose).toMatchObject({ floorReset: true, floorExpected: false });
+    expect(node?.floor, purpose).toBeUndefined();
+  }
+  await commit('c3', 'boot');
+  expect(await store.findNode('n1')).toMatchObject({ floor: FLOOR, floorExpected: true });
+  expect(await store.findNode('n1')).not.toHaveProperty('floorReset');
 });
 
 test('R4 a server that was set back is an event, once a day for each node', async () => {

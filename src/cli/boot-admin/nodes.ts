@@ -28,7 +28,7 @@ const DECISIONS = [
   ['withdraw-rom', 'take that back; its grants are closed'],
   ['forget-baseline', 'take its next boot as its first, by the rule of its policy'],
   ['move', 'give it another channel; the floor record of its TPM is kept for one, and forgotten here'],
-  ['reset-floor', 'let its next evidence come without the floor record of its TPM, or with a lower one'],
+  ['reset-floor', 'let its next boot come without the floor record of its TPM, or with a lower one'],
 ] as const;
 
 type Decision = (typeof DECISIONS)[number][0];
@@ -101,7 +101,10 @@ const NODE_DETAILS: readonly Column[] = [
   ['ROM ASSERTED', (node) => node.romAsserted],
   ['SUSPECT', (node) => describeSuspicion(node.suspect)],
   ['RUNNING', (node) => describeSession(node.session)],
-  ['FLOOR', (node) => describeFloor(node.floor)],
+  [
+    'FLOOR',
+    (node) => (node.floorReset === true ? 'reset: its next boot shows the first' : describeFloor(node.floor)),
+  ],
   // What the machine says of itself; nothing was decided on it.
   ['SAYS IT IS', (node) => wordsOf(node.hints)],
 ];

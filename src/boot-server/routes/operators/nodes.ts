@@ -154,6 +154,7 @@ function describeNode(node: NodeRecord) {
     suspect: node.suspect ? { since: node.suspect.sinceSeconds, reason: node.suspect.reason } : null,
     session: describeSession(node.session),
     floor: describeFloor(node),
+    floorReset: node.floorReset ?? false,
     hints: node.untrustedHints,
     createdAt: node.createdAtSeconds,
     lastVerdictAt: node.lastVerdictAtSeconds ?? null,
