@@ -15,3 +15,13 @@ export interface EventStore {
   /** What happened by itself, outside of any transaction. Durable when this returns. */
   appendEvent(event: Omit<AuditEvent, 'id'>): Promise<void>;
 }
+
+export interface EventRetention {
+  /**
+   * Removes the oldest events: those from before this moment, and those beyond `keptCount`; of them at most `limit`, so
+   * that nobody waits long. A crash leaves some of them for the next time.
+   *
+   * @returns how many; fewer than `limit` when nothing is left to remove
+   */
+  forgetEvents(what: { beforeSeconds: number; keptCount: number; limit: number }): Promise<number>;
+}

@@ -127,6 +127,18 @@ export const CONFIG_SCHEMA = Type.Object(
       },
       closed,
     ),
+    events: Type.Object(
+      {
+        keptDays: Type.Integer({
+          minimum: 1,
+          maximum: 36_500,
+          default: 400,
+          description: 'a whole number of days from 1 to 36500',
+        }),
+        keptCount: count(1000, 100_000_000, 1_000_000),
+      },
+      closed,
+    ),
     log: Type.Object(
       {
         level: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info'),

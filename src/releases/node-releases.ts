@@ -203,6 +203,6 @@ function mapReleases(history: NodeHistory, change: (record: NodeRelease) => Node
   return isChanged ? { ...history, releases } : history;
 }
 
-function isSameCycle(a: PowerCycle, b: PowerCycle): boolean {
+export function isSameCycle(a: PowerCycle, b: PowerCycle): boolean {
   return a.resetCount === b.resetCount && a.restartCount === b.restartCount;
 }

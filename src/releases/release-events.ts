@@ -3,6 +3,7 @@ import {
   experienceOf,
   FAILURE_WORDS,
   type HealthRules,
+  isSameCycle,
   type NodeHistory,
   type NodeRelease,
 } from './node-releases.ts';
@@ -15,7 +16,12 @@ export interface ReleaseEvent {
   /** A node or a channel. */
   readonly subject: string;
   readonly detail: Readonly<Record<string, string>>;
+  /** The same of this subject and version is not told again so soon. */
+  readonly quietSeconds?: number;
 }
+
+/** A system can say every second that it is well and that it is not: every word counts, not every one is an event. */
+const HEALTH_QUIET_SECONDS = 600;
 
 /** What happened to a node between two states of its history. */
 export function historyEvents(before: NodeHistory, after: NodeHistory, rules: HealthRules): ReleaseEvent[] {
@@ -31,10 +37,12 @@ function recordEvents(
 ): ReleaseEvent[] {
   const version = String(record.version);
   const events: ReleaseEvent[] = [];
+  const quiet = former && isSecondWord(former, record) ? { quietSeconds: HEALTH_QUIET_SECONDS } : {};
   if (record.lastFailure && record.lastFailure !== former?.lastFailure)
     events.push({
       kind: 'node-boot-failed',
       subject,
+      ...quiet,
       detail: {
         version,
         how: FAILURE_WORDS[record.lastFailure.kind],
@@ -44,9 +52,15 @@ function recordEvents(
   const was = former && experienceOf(former, rules);
   const is = experienceOf(record, rules);
   if (is === was) return events;
-  if (is === 'failed') events.push({ kind: 'node-gave-up', subject, detail: { version } });
-  if (is === 'healthy') events.push({ kind: 'node-healthy', subject, detail: { version } });
+  if (is === 'failed') events.push({ kind: 'node-gave-up', subject, ...quiet, detail: { version } });
+  if (is === 'healthy') events.push({ kind: 'node-healthy', subject, ...quiet, detail: { version } });
   return events;
+}
+
+/** What became of this boot was known already, and is something else now. */
+function isSecondWord({ lastBoot: before }: NodeRelease, { lastBoot: now }: NodeRelease): boolean {
+  const isSameBoot = before.grantedAtSeconds === now.grantedAtSeconds && isSameCycle(before, now);
+  return isSameBoot && before.outcome !== 'open';
 }
 
 /** What an operator or time has changed in a channel. */

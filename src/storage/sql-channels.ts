@@ -1,8 +1,7 @@
 import { type ChannelState, createChannel } from '../releases/channel.ts';
 import type { ChannelStore } from '../releases/channel-store.ts';
-import type { ReleaseEvent } from '../releases/release-events.ts';
 import { roomIn } from '../releases/rollout.ts';
-import { insertAuditEvent } from './audit-events.ts';
+import { insertAuditEvent, insertNodeEvent } from './audit-events.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
 import { toJsonColumn } from './rows.ts';
 import {
@@ -35,7 +34,7 @@ export function createSqlChannelStore(database: Database): ChannelStore {
     saveChannel: ({ before, after, events, atSeconds }) =>
       database.transaction().execute(async (tx) => {
         if (!(await replaceChannel(tx, before, after))) return 'moved';
-        await insertEvents(tx, events, atSeconds);
+        for (const event of events) await insertAuditEvent(tx, { atSeconds, ...event });
         return 'saved';
       }),
 
@@ -81,7 +80,7 @@ export function createSqlChannelStore(database: Database): ChannelStore {
           (await countTrying(tx, { channel: channel.channel, rollout: joins, exceptNodeId: after.nodeId }));
         if (joins && others && roomIn(joins, others) === 0) return 'moved';
         await saveHistory(tx, { before, after, channel, ...(report && { report }) });
-        await insertEvents(tx, events, atSeconds);
+        for (const event of events) await insertNodeEvent(tx, { atSeconds, ...event });
         return 'saved';
       }),
 
@@ -143,12 +142,4 @@ async function isAtRevision(tx: DatabaseTransaction, { channel, revision }: Chan
     .where('name', '=', channel)
     .executeTakeFirst();
   return (row?.revision ?? 0) === revision;
-}
-
-async function insertEvents(
-  tx: DatabaseTransaction,
-  events: readonly ReleaseEvent[],
-  atSeconds: number,
-): Promise<void> {
-  for (const event of events) await insertAuditEvent(tx, { atSeconds, ...event });
 }

@@ -1,7 +1,7 @@
 import type { Expression, ExpressionBuilder, SqlBool } from 'kysely';
 import type { NodeSession, Suspicion } from '../attestation/node.ts';
 import type { RunningNodeStore } from '../attestation/running-nodes.ts';
-import { insertAuditEvent } from './audit-events.ts';
+import { insertNodeEvent } from './audit-events.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
 import type { Schema } from './schema.ts';
 import { closeGrantsOfNode } from './sql-grants.ts';
@@ -80,7 +80,7 @@ async function suspectNode(
     .returning('id')
     .executeTakeFirst();
   if (changed !== undefined)
-    await insertAuditEvent(tx, {
+    await insertNodeEvent(tx, {
       atSeconds: sinceSeconds,
       kind: 'node-suspect',
       subject: nodeId,
@@ -101,5 +101,5 @@ export async function clearSuspicion(
     .returning('id')
     .executeTakeFirst();
   if (changed !== undefined)
-    await insertAuditEvent(tx, { atSeconds, kind: 'node-no-longer-suspect', subject: nodeId });
+    await insertNodeEvent(tx, { atSeconds, kind: 'node-no-longer-suspect', subject: nodeId });
 }

@@ -1,4 +1,5 @@
 import type { AttestationStore } from '../../attestation/attestation-store.ts';
+import type { EventRetention } from '../../attestation/event-store.ts';
 import type { RunningNodeStore } from '../../attestation/running-nodes.ts';
 import { type Clock, secondsOf } from '../../core/clock.ts';
 import { messageOf } from '../../core/errors.ts';
@@ -6,6 +7,7 @@ import type { ChannelStore } from '../../releases/channel-store.ts';
 import type { ArtifactStore } from '../../storage/artifact-store.ts';
 import type { Config } from '../config.ts';
 import type { Logger } from '../logger.ts';
+import { forgetOldEvents } from './old-events.ts';
 import { forgetOldHistories } from './old-histories.ts';
 import type { PolicyService } from './policies.ts';
 import type { ReadinessService } from './readiness.ts';
@@ -22,7 +24,7 @@ const DAY_SECONDS = 86_400;
 
 /**
  * Looks after rollouts every few seconds. Once a minute: forgets what expired, looks who has fallen silent, and warns
- * of metadata that will expire. Once an hour: removes artifacts and histories that nothing needs. A task that fails is
+ * of metadata that will expire. Once an hour: removes artifacts, histories and events that nothing needs. A task that fails is
  * logged and the next round tries again; one that takes longer than until then is not begun a second time.
  */
 export function startHousekeeping(on: {
@@ -33,7 +35,8 @@ export function startHousekeeping(on: {
   channels: ChannelStore;
   artifacts: ArtifactStore;
   repository: Pick<RepositoryService, 'current'>;
-  config: Pick<Config, 'rolloutCheckSeconds'>;
+  eventStore: EventRetention;
+  config: Pick<Config, 'rolloutCheckSeconds' | 'events'>;
   clock: Clock;
   logger: Logger;
 }): {
@@ -56,12 +59,18 @@ export function startHousekeeping(on: {
   const cleaning = setInterval(() => {
     void attempt('removing unused artifacts', clean);
     void attempt('forgetting old histories', async () => void (await forgetOldHistories(on)));
+    void attempt('forgetting old events', forgetEvents);
   }, CLEANING_MS);
   cleaning.unref();
 
   async function clean(): Promise<void> {
     const removed = await removeUnusedArtifacts(on);
     if (removed.count > 0) on.logger.info({ ...removed }, 'removed artifacts that nothing needs any more');
+  }
+
+  async function forgetEvents(): Promise<void> {
+    const count = await forgetOldEvents(on);
+    if (count > 0) on.logger.info({ count }, 'forgot old events');
   }
 
   /** Each warning once a day, so that a log is read and an alarm rings again. */
