@@ -85,7 +85,10 @@ function withRolloutPaused(state: ChannelState): ChannelState | undefined {
   return changed({ ...state, rollout: { ...rollout, state: 'paused', reason: `${RESTORED_REASON}${was}` } });
 }
 
-/** How they ended is not known: each is back to what the node had shown of the release before. */
+/**
+ * How they ended is not known: each is back to what the node had shown of the release before. One that had failed tries
+ * is left, as is one whose last try had failed: nobody knows whether such a node has come back since, so none counts as lost.
+ */
 async function closeOpenBoots(tx: DatabaseTransaction): Promise<number> {
   const unknown = await tx
     .deleteFrom('node_releases')
@@ -99,12 +102,13 @@ async function closeOpenBoots(tx: DatabaseTransaction): Promise<number> {
     .where('outcome', '=', 'open')
     .where('failed_tries', '=', 0)
     .executeTakeFirst();
-  const failed = await tx
+  const left = await tx
     .updateTable('node_releases')
-    .set({ outcome: 'failed' })
+    .set({ outcome: 'left' })
     .where('outcome', '=', 'open')
     .executeTakeFirst();
-  return Number(unknown.numDeletedRows + healthy.numUpdatedRows + failed.numUpdatedRows);
+  await tx.updateTable('node_releases').set({ outcome: 'left' }).where('outcome', '=', 'failed').execute();
+  return Number(unknown.numDeletedRows + healthy.numUpdatedRows + left.numUpdatedRows);
 }
 
 async function endSessions(tx: DatabaseTransaction): Promise<number> {

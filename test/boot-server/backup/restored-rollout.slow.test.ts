@@ -56,6 +56,9 @@ async function boot(): Promise<number> {
   return answer.json.release.version;
 }
 
+const releaseDigestOfSession = async (): Promise<string> =>
+  (await world.operators(`/admin/v1/nodes/${node.id}`)).json.session.releaseDigest;
+
 async function startRollout(): Promise<void> {
   await tell('health', { maxTries: 3, healthWindowSeconds: 600 });
   await world.desk.addRelease(2);
@@ -102,8 +105,34 @@ test('R4 a boot that was open ends without a failure', async () => {
   file += '-again';
   await backup();
   await restore();
-  expect(bootsIn()).toEqual([{ version: 1, outcome: 'failed', experience: 'trying', failed_tries: 1 }]);
+  expect(bootsIn()).toEqual([{ version: 1, outcome: 'left', experience: 'trying', failed_tries: 1 }]);
 });
+
+test.each([
+  ['had begun another try', async () => void (await boot())],
+  [
+    'had failed its last try, as it said',
+    async () => {
+      const digest = await releaseDigestOfSession();
+      const answer = await node.prove('health', digest, { claims: { health: 'unhealthy' } });
+      expect(answer.status, String(answer.bytes)).toBe(200);
+    },
+  ],
+])(
+  'R4 a node that %s is not lost when the rollout is resumed: it may have come back since',
+  async (_, act) => {
+    await startRollout();
+    expect(await boot()).toBe(2);
+    await act();
+    await backup();
+    expect(bootsIn()).toMatchObject([{ version: 2, failed_tries: 1 }]);
+    await restore();
+    world.clock.advance(2 * 600);
+    expect((await tell('rollout/resume')).status).toBe(200);
+    expect((await rollout()).tally).toMatchObject({ open: 0, away: 1, lost: 0, failed: 0 });
+    expect(await boot()).toBe(2);
+  },
+);
 
 test('R4 a boot into what was healthy before ends healthy', async () => {
   await tell('health', { maxTries: 3, healthWindowSeconds: 600 });
