@@ -5,11 +5,18 @@ import { EMPTY_TALLY, isInCohort, type Rollout, type RolloutTally } from './roll
  * Counts how these nodes stand with a rollout: those that joined it, and those whose turn it is. Who is pinned to
  * another release has no turn.
  *
- * @param on departed: nodes that joined it and are gone before they were healthy
+ * @param on departed: nodes that joined it and are gone before they were healthy; answersSinceSeconds: before this nobody
+ *   could come back, so nobody was lost by not doing it
  */
 export function tallyOf(
   rollout: Rollout,
-  on: { histories: Iterable<NodeHistory>; departed: number; health: HealthRules; nowSeconds: number },
+  on: {
+    histories: Iterable<NodeHistory>;
+    departed: number;
+    health: HealthRules;
+    answersSinceSeconds?: number;
+    nowSeconds: number;
+  },
 ): RolloutTally {
   let tally = { ...EMPTY_TALLY, failed: on.departed };
   for (const history of on.histories) {
@@ -24,25 +31,31 @@ export function tallyOf(
 function countRecord(
   tally: RolloutTally,
   record: NodeRelease,
-  { health, nowSeconds }: { health: HealthRules; nowSeconds: number },
+  on: { health: HealthRules; answersSinceSeconds?: number; nowSeconds: number },
 ): RolloutTally {
+  const { health } = on;
   switch (experienceOf(record, health)) {
     case 'healthy':
       return { ...tally, healthy: tally.healthy + 1 };
     case 'failed':
       return { ...tally, failed: tally.failed + 1 };
     case 'trying':
-      return countTrying(tally, record, { health, nowSeconds });
+      return countTrying(tally, record, on);
   }
 }
 
 function countTrying(
   tally: RolloutTally,
   { lastBoot, lastFailure }: NodeRelease,
-  { health, nowSeconds }: { health: HealthRules; nowSeconds: number },
+  {
+    health,
+    answersSinceSeconds = 0,
+    nowSeconds,
+  }: { health: HealthRules; answersSinceSeconds?: number; nowSeconds: number },
 ): RolloutTally {
   if (lastBoot.outcome === 'open') return { ...tally, open: tally.open + 1 };
+  const awaitedSinceSeconds = Math.max(lastFailure?.atSeconds ?? 0, answersSinceSeconds);
   const isLost =
-    lastBoot.outcome === 'failed' && (lastFailure?.atSeconds ?? 0) + health.healthWindowSeconds <= nowSeconds;
+    lastBoot.outcome === 'failed' && awaitedSinceSeconds + health.healthWindowSeconds <= nowSeconds;
   return { ...tally, away: tally.away + 1, lost: tally.lost + (isLost ? 1 : 0) };
 }

@@ -7,6 +7,7 @@ import type { ChannelStore } from '../../releases/channel-store.ts';
 import type { ArtifactStore } from '../../storage/artifact-store.ts';
 import type { Config } from '../config.ts';
 import type { Logger } from '../logger.ts';
+import { createAnsweringSince } from './answering-since.ts';
 import { forgetOldEvents } from './old-events.ts';
 import { forgetOldHistories } from './old-histories.ts';
 import type { PolicyService } from './policies.ts';
@@ -34,7 +35,7 @@ export function startHousekeeping(on: {
   readiness: Pick<ReadinessService, 'warnings'>;
   channels: ChannelStore;
   artifacts: ArtifactStore;
-  repository: Pick<RepositoryService, 'current'>;
+  repository: Pick<RepositoryService, 'current' | 'setBack'>;
   eventStore: EventRetention;
   config: Pick<Config, 'rolloutCheckSeconds' | 'events'>;
   clock: Clock;
@@ -42,17 +43,22 @@ export function startHousekeeping(on: {
 }): {
   stop(): void;
 } {
-  const startedAtSeconds = secondsOf(on.clock);
+  const answeringSince = createAnsweringSince(on);
   const underWay = new Set<string>();
   const warned = new Map<string, number>();
   const timer = setInterval(() => {
     void attempt('forgetting what expired', () => on.store.purgeExpired(secondsOf(on.clock) - KEPT_SECONDS));
-    void attempt('looking for silent nodes', () => suspectSilentNodes({ ...on, startedAtSeconds }));
+    void attempt('looking for silent nodes', () =>
+      suspectSilentNodes({ ...on, answersSinceSeconds: answeringSince() }),
+    );
     warnOnce();
   }, INTERVAL_MS);
   timer.unref();
   const rollouts = setInterval(
-    () => void attempt('looking after rollouts', () => progressRollouts({ ...on, startedAtSeconds })),
+    () =>
+      void attempt('looking after rollouts', () =>
+        progressRollouts({ ...on, answersSinceSeconds: answeringSince() }),
+      ),
     on.config.rolloutCheckSeconds * 1000,
   );
   rollouts.unref();

@@ -21,8 +21,8 @@ const MAX_SILENT_PER_CHANNEL = 1000;
 export async function progressRollouts(on: {
   channels: ChannelStore;
   repository: Pick<RepositoryService, 'current'>;
-  /** Nobody could report to a server that did not run. */
-  startedAtSeconds: number;
+  /** Nobody could report to a server that did not run, or was set back. */
+  answersSinceSeconds: number;
   clock: Clock;
   logger: Logger;
 }): Promise<void> {
@@ -38,12 +38,12 @@ export async function progressRollouts(on: {
 
 async function bookSilentBoots(
   channel: SlottedChannel,
-  on: { channels: ChannelStore; startedAtSeconds: number; clock: Clock; logger: Logger },
+  on: { channels: ChannelStore; answersSinceSeconds: number; clock: Clock; logger: Logger },
 ): Promise<void> {
   const { channels, clock, logger } = on;
   const atSeconds = secondsOf(clock);
   const { healthWindowSeconds } = channel.health;
-  if (on.startedAtSeconds + healthWindowSeconds > atSeconds) return;
+  if (on.answersSinceSeconds + healthWindowSeconds > atSeconds) return;
   const judgedSinceSeconds = channel.slotsSinceSeconds;
   const silent = await channels.listSilent({
     channel: channel.channel,
@@ -66,6 +66,7 @@ async function progress(
   on: {
     channels: ChannelStore;
     repository: Pick<RepositoryService, 'current'>;
+    answersSinceSeconds: number;
     clock: Clock;
     logger: Logger;
   },
@@ -75,7 +76,9 @@ async function progress(
   const nowSeconds = secondsOf(on.clock);
   const histories = await on.channels.listHistories(channel.channel);
   const departed = await on.channels.countDeparted({ channel: channel.channel, rollout });
-  const tally = tallyOf(rollout, { histories, departed, health: channel.health, nowSeconds });
+  const { answersSinceSeconds } = on;
+  const { health } = channel;
+  const tally = tallyOf(rollout, { histories, departed, health, answersSinceSeconds, nowSeconds });
   const { releaseDigest } = rollout;
   const release = findRelease(on.repository.current()?.catalog, { channel: channel.channel, releaseDigest });
   const advanced = advanceRollout(rollout, { tally, isListed: release !== undefined, nowSeconds });

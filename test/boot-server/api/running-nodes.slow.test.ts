@@ -154,7 +154,8 @@ describe('silence', () => {
       await suspectSilentNodes({
         runningNodes: createSqlRunningNodeStore(database),
         policies: createPolicyService({ store: createSqlPolicyStore(database), builtIn, clock: by.clock }),
-        startedAtSeconds: startedAt,
+        repository: { setBack: () => undefined },
+        answersSinceSeconds: startedAt,
         clock: by.clock,
         logger: pino({ level: 'silent' }),
       });
