@@ -2,9 +2,8 @@
 # Writing the floor, and showing it. A power cut between any two commands leaves the old record or the new one,
 # whole; at the very first, an index that was never written, which the next boot takes as it finds it.
 
-# A public key as tpm2-tools load it from a PEM file; its Name covers these attributes.
-FLOOR_KEY_ATTRIBUTES='userwithauth|decrypt|sign'
-FLOOR_POLICY_REFERENCE=bootward-nv-v1
+# ASCII `bootward-nv-v1`
+FLOOR_POLICY_REFERENCE=626f6f74776172642d6e762d7631
 
 # floor_certify EXTRA_DATA_HEX: what the TPM says of the record (TPM2_NV_Certify, Part 3, 31.16), for evidence; no
 # files when there is none. Nobody enrols by a record.
@@ -12,7 +11,7 @@ floor_certify() {
   rm -f "$floor/attest"
   case $challenge_purpose-$floor_state in
     enrol-*) return 0 ;;
-    *-written | *-locked) floor_ask_certificate "$1" || floor_unreadable ;;
+    *-written | *-locked) floor_ask_certificate "$1" || floor_unreadable "$(tpm_complaint)" ;;
     *-unpinned) floor_ask_certificate "$1" || return 0 ;;
     *) return 0 ;;
   esac
@@ -23,8 +22,8 @@ floor_certify() {
 
 floor_ask_certificate() { # EXTRA_DATA_HEX
   floor_done=yes
-  tpm nvcertify -C "$ak_context" -c "$FLOOR_INDEX" -g sha256 -s ecdsa -f tss -q "$1" --size "$FLOOR_BYTES" \
-    -o "$floor/signature" --attestation "$floor/attest.new" "$FLOOR_INDEX" >/dev/null || floor_done=no
+  tpm nvcertify -C "$ak_context" -c "0x$FLOOR_INDEX" -g sha256 -s ecdsa -f tss -q "$1" --size "$FLOOR_BYTES" \
+    -o "$floor/signature" --attestation "$floor/attest.new" "0x$FLOOR_INDEX" >/dev/null || floor_done=no
   tpm_flush
   [ "$floor_done" = yes ]
 }
@@ -33,23 +32,24 @@ floor_ask_certificate() { # EXTRA_DATA_HEX
 # power cycle. After the attempts, with what they left in files.
 floor_keep() {
   floor=$BOOTWARD_RUN/floor tuf=$BOOTWARD_RUN/tuf
-  if [ ! -e "$floor/loaded" ]; then
+  if ! floor_expect; then
     floor_keep_none 'this stage-0 has no floor key'
     return
   fi
   read -r floor_approval <"$floor/approval"
-  read -r floor_state floor_key_name floor_policy floor_record <"$floor/loaded"
+  read -r floor_state floor_record <"$floor/loaded"
   if [ "$floor_approval" = - ]; then
     floor_go_without
     return
   fi
   floor_compose "$1"
   floor_define
+  wire_open
   floor_open_session
   floor_did=kept
   [ "$floor_record" = "$floor_next" ] || floor_write
   floor_lock
-  floor_read_back
+  wire_close
   mark floor "state=$floor_did" "root=$floor_root" "targets=$floor_targets" "snapshot=$floor_snapshot" \
     "channel=$floor_channel" "signed-at=$floor_time"
 }
@@ -86,9 +86,9 @@ floor_compose() { # CHANNEL
   read -r floor_targets _ <"$tuf/targets.facts"
   read -r floor_snapshot _ <"$tuf/snapshot.facts"
   read -r floor_channel _ <"$tuf/channel-$1.facts"
-  floor_next=$FLOOR_MAGIC$(floor_hash_channel "$1")$(printf '%016x%016x%016x%016x%016x00000000' "$floor_root" \
+  read -r floor_channel_hash <"$floor/channel"
+  floor_next=$FLOOR_MAGIC$floor_channel_hash$(printf '%016x%016x%016x%016x%016x00000000' "$floor_root" \
     "$floor_targets" "$floor_snapshot" "$floor_channel" "$floor_time")
-  unhex "$floor_next" >"$floor/next"
 }
 
 floor_define() {
@@ -96,67 +96,91 @@ floor_define() {
     written | unwritten) return 0 ;;
     locked) floor_refuse_locked ;;
     foreign)
-      say "What lies at $FLOOR_INDEX in this TPM is no floor that this stage-0 can write: removing it."
+      say "What lies at 0x$FLOOR_INDEX in this TPM is no floor that this stage-0 can write: removing it."
       mark floor state=foreign
-      floor_do 'remove what lies there' nvundefine -Q -C o "$FLOOR_INDEX"
+      floor_do 'remove what lies there' nvundefine -Q -C o "0x$FLOOR_INDEX"
       ;;
   esac
   unhex "$floor_policy" >"$floor/policy"
-  floor_do 'define it' nvdefine -Q -C o "$FLOOR_INDEX" -s "$FLOOR_BYTES" -g sha256 \
+  floor_do 'define it' nvdefine -Q -C o "0x$FLOOR_INDEX" -s "$FLOOR_BYTES" -g sha256 \
     -a 'policywrite|write_stclear|ownerread|authread|no_da' -L "$floor/policy"
 }
 
-# One session for writing and locking. The approval is for what this stage-0 measures, and zero where it got
-# parameters or extensions (12, 13) or handed over (14): the TPM verifies it (Part 3, 20.1) and gives a ticket that
+# One policy session for writing and locking (Part 3, 11.1). The approval is for what this stage-0 measures, and zero
+# where it got parameters or extensions (12, 13) or handed over (14): the TPM verifies it (20.1) and gives a ticket that
 # serves both times.
 floor_open_session() {
-  floor_do 'start a session' startauthsession -Q --policy-session -S "$floor/session"
-  floor_do 'load its key' loadexternal -Q -C o -G ecc -a "$FLOOR_KEY_ATTRIBUTES" -u "$BOOTWARD_ETC/floor-key.pem" \
-    -c "$floor/key" -n "$floor/key.name"
-  tpm_flush
-  [ "$(hex_of "$floor/key.name")" = "$floor_key_name" ] ||
-    stop floor-failed "The TPM names the floor key otherwise than this agent: these tpm2-tools are of another kind."
-  floor_measure
-  printf '%s' "$FLOOR_POLICY_REFERENCE" >"$floor/reference"
-  cat "$floor/measured" "$floor/reference" >"$floor/approved"
-  unhex "$floor_approval" >"$floor/approval.der"
-  tpm verifysignature -Q -c "$floor/key" -g sha256 -m "$floor/approved" -s "$floor/approval.der" -f ecdsa -t "$floor/ticket" ||
-    stop floor-approval-refused "The server's approval is not one of the floor key for what this machine has measured: $(tpm_complaint)"
-  tpm_flush
+  floor_ask 'start a session' "80010000017640000007400000070010${PCR_ZERO#????????????????????????????????}0000010010000b"
+  floor_session=${wire_answers# }
+  floor_session=${floor_session%"${floor_session#????????}"}
+  floor_ask 'load its key' "8001000001670000${floor_key}40000001"
+  floor_handle=${wire_answers%"0022$floor_key_name"}
+  [ "$floor_handle" != "$wire_answers" ] ||
+    floor_fail "The TPM names the floor key otherwise than this stage-0 was told: its floor-key is not of one piece."
+  floor_handle=${floor_handle# }
+  floor_measuring="80010000017f${floor_session}000000000001000b03107800"
+  floor_ask 'take its PCRs' "$floor_measuring" "800100000189$floor_session"
+  floor_measured=${wire_answers##* }
+  floor_take_signature || floor_fail_approval 'it is no signature'
+  floor_digest=$(hash_of_hex "${floor_measured#0020}$FLOOR_POLICY_REFERENCE")
+  wire_ask "800100000177${floor_handle}0020${floor_digest}0018000b$floor_signature" ||
+    floor_fail_approval "$(wire_complaint)"
+  floor_authorizing="80010000016a$floor_session${floor_measured}000e${FLOOR_POLICY_REFERENCE}0022$floor_key_name${wire_answers# }"
+  floor_authorized="$FLOOR_INDEX${FLOOR_INDEX}00000009${floor_session}0000010000"
 }
 
-floor_measure() {
-  floor_do 'take its PCRs' policypcr -Q -S "$floor/session" -l sha256:4,11,12,13,14 -L "$floor/measured"
+# Sets floor_signature: r and s as the TPM takes them (TPMS_SIGNATURE_ECC, Part 2, 11.3.2), from the approval in DER
+# (RFC 3279, 2.2.3).
+floor_take_signature() {
+  floor_signature='' floor_rest=${floor_approval#30??}
+  floor_take_integer && floor_take_integer && [ -z "$floor_rest" ]
 }
 
-floor_authorize() {
-  floor_do 'take the approval' policyauthorize -Q -S "$floor/session" -i "$floor/measured" -q "$floor/reference" \
-    -n "$floor/key.name" -t "$floor/ticket"
+floor_take_integer() {
+  floor_tail=${floor_rest#02??}
+  floor_value=${floor_rest%"$floor_tail"}
+  [ ${#floor_value} -eq 4 ] || return
+  floor_value=$(printf "%.$((0x${floor_value#02} * 2))s" "$floor_tail")
+  floor_rest=${floor_tail#"$floor_value"}
+  floor_value=${floor_value#00}
+  floor_signature=$floor_signature$(printf '%04x' $((${#floor_value} / 2)))$floor_value
 }
 
-# The TPM takes 64 bytes at once or not at all. A used policy has to be fulfilled again (Part 1, 19.7).
+# The TPM takes 64 bytes at once or not at all (Part 3, 31.7).
 floor_write() {
   floor_did=raised
-  floor_authorize
-  floor_do 'write it' nvwrite -Q -C "$FLOOR_INDEX" -P "session:$floor/session" -i "$floor/next" "$FLOOR_INDEX"
+  floor_ask 'take the approval and write it' "$floor_authorizing" "800200000137${floor_authorized}0040${floor_next}0000"
   mark floor-written
-  floor_measure
 }
 
+# A used policy has to be fulfilled again (Part 1, 19.7). What is locked is read back.
 floor_lock() {
-  floor_authorize
-  floor_do 'lock it' nvwritelock -Q -C "$FLOOR_INDEX" -P "session:$floor/session" "$FLOOR_INDEX"
-  floor_do 'end the session' flushcontext "$floor/session"
+  [ "$floor_did" = kept ] || floor_ask 'take its PCRs' "$floor_measuring"
+  floor_ask 'take the approval and lock it' "$floor_authorizing" "800200000138$floor_authorized"
+  floor_ask 'end the session' "800100000165$floor_session" "800100000165$floor_handle" "$(floor_reading)"
+  case $wire_answers in
+    *" 000000420040${floor_next}0000"??0000) ;;
+    *) floor_fail "The TPM does not hold the floor record that was written to it." ;;
+  esac
 }
 
-# One that was not written is the one that this boot has read and shown already.
-floor_read_back() {
-  [ "$floor_did" = raised ] || return 0
-  floor_read
-  cmp -s "$floor/record" "$floor/next" ||
-    stop floor-failed "The TPM does not hold the floor record that was written to it."
+floor_ask() { # WORDS COMMAND...
+  floor_purpose=$1
+  shift
+  wire_ask "$@" || floor_fail "The TPM keeps no floor, it does not $floor_purpose: $(wire_complaint)"
 }
 
+floor_fail_approval() { # WORDS
+  wire_close
+  stop floor-approval-refused "The server's approval is not one of the floor key for what this machine has measured: $1"
+}
+
+floor_fail() { # WORDS
+  wire_close
+  stop floor-failed "$1"
+}
+
+# For what happens once in a machine's life: a tool does it.
 floor_do() { # WORDS COMMAND ARGUMENT...
   floor_purpose=$1
   shift
@@ -173,7 +197,7 @@ floor_forget() {
     say "This machine has no floor record."
     return
   fi
-  floor_do 'remove it' nvundefine -Q -C o "$FLOOR_INDEX"
+  floor_do 'remove it' nvundefine -Q -C o "0x$FLOOR_INDEX"
   mark floor state=forgotten
   say "The floor record is gone. The server holds this machine until an operator has said: boot-admin nodes reset-floor, or move."
 }

@@ -2,7 +2,7 @@
 # The floor: what this machine has seen of TUF metadata, in an NV record of its TPM that only a signed stage-0
 # can write, and only before it hands over (docs/agent.md, The floor). Reading it is here, writing in floor-keep.sh.
 
-FLOOR_INDEX=0x0180b007
+FLOOR_INDEX=0180b007
 FLOOR_BYTES=64
 FLOOR_MAGIC=62776631
 # POLICYWRITE|WRITE_STCLEAR|OWNERREAD|AUTHREAD|NO_DA (Part 2, 13.4), and what the TPM adds of its own
@@ -10,18 +10,14 @@ FLOOR_UNWRITTEN=02064008
 FLOOR_WRITTEN=22064008
 FLOOR_LOCKED=22064808
 
-# For a boot, after ek_load_first has listed the NV indices: reads the record, and keeps in $floor what writing it
-# needs. Sets floor_state (none, foreign, unwritten, written, locked, unpinned), floor_root, floor_targets,
+# For a boot, after ek_load_first has listed the NV indices: reads the record, and keeps it in $floor for writing
+# it. Sets floor_state (none, foreign, unwritten, written, locked, unpinned), floor_root, floor_targets,
 # floor_snapshot, floor_channel (0: nothing binds), floor_channel_hash and floor_time.
 floor_load() {
   floor_notice
-  [ -e "$BOOTWARD_ETC/floor-key.pem" ] || return 0
-  floor_expect
-  [ "$floor_state" = none ] || floor_judge_public
-  case $floor_state in
-    written | locked) floor_read ;;
-  esac
-  printf '%s %s %s %s\n' "$floor_state" "$floor_key_name" "$floor_policy" "${floor_record:--}" >"$floor/loaded"
+  floor_expect || return 0
+  [ "$floor_state" = none ] || floor_look
+  echo "$floor_state ${floor_record:--}" >"$floor/loaded"
 }
 
 # For the running system, which has no key to tell whose record it is: the server does.
@@ -29,47 +25,57 @@ floor_notice() {
   floor=$BOOTWARD_RUN/floor floor_state=none floor_record=
   floor_root=0 floor_targets=0 floor_snapshot=0 floor_channel=0 floor_time=0 floor_channel_hash=
   mkdir -p "$floor"
-  ! grep -qx -- "- 0x0*${FLOOR_INDEX#0x0}" "$tpm/nv-indices" || floor_state=unpinned
+  ! grep -qx -- "- 0x0*${FLOOR_INDEX#0}" "$tpm/nv-indices" || floor_state=unpinned
 }
 
-# The index that the floor key's approvals can write: Name of the key, policy of the index. boot-sign has computed them
-# from the key, which would take this machine a quarter of a second; wrong ones could write nothing.
+# What this stage-0 was built with: the floor key (TPM2B_PUBLIC), its Name, and the policy of the index that the key's
+# approvals can write, which boot-sign has computed. Wrong ones could write nothing. Fails where there is no key.
 floor_expect() {
-  read -r floor_key_name floor_policy <"$BOOTWARD_ETC/floor-index" && is_hex "$floor_key_name" 68 &&
-    is_hex "$floor_policy" 64 || config_refuse "floor-index does not name a key and a policy"
+  [ -e "$BOOTWARD_ETC/floor-key" ] || return
+  read -r floor_key floor_key_name floor_policy <"$BOOTWARD_ETC/floor-key" && is_hex "$floor_key" 176 &&
+    is_hex "$floor_key_name" 68 && is_hex "$floor_policy" 64 ||
+    config_refuse "floor-key is not a public key on P-256, its Name and its policy"
 }
 
-# Whose index it is: its public area, all of it (TPMS_NV_PUBLIC, Part 2, 13.5). There are two lines `value:`, of the
-# hash and of the attributes.
+floor_look() {
+  wire_open
+  wire_ask "800100000169$FLOOR_INDEX" || floor_unreadable "$(wire_complaint)"
+  floor_judge_public "${wire_answers# }"
+  case $floor_state in
+    written | locked)
+      wire_ask "$(floor_reading)" || floor_unreadable "$(wire_complaint)"
+      floor_take_record
+      ;;
+  esac
+  wire_close
+}
+
+# floor_judge_public TPM2B_NV_PUBLIC...: whose index it is, by its public area, all of it (Part 2, 13.5)
 floor_judge_public() {
   floor_state=foreign
-  tpm nvreadpublic "$FLOOR_INDEX" >"$floor/public.upper" || floor_unreadable
-  tr 'A-F' 'a-f' <"$floor/public.upper" >"$floor/public"
-  floor_values='' floor_size='' floor_found_policy=
-  while read -r floor_word floor_value floor_more; do
-    case $floor_word in
-      value:) floor_values="$floor_values $floor_value" ;;
-      size:) floor_size=$floor_value ;;
-      authorization) floor_found_policy=$floor_more ;;
-    esac
-  done <"$floor/public"
-  [ "$floor_size $floor_found_policy" = "$FLOOR_BYTES $floor_policy" ] || return 0
-  case $floor_values in
-    " 0xb 0x${FLOOR_UNWRITTEN#0}") floor_state=unwritten ;;
-    " 0xb 0x$FLOOR_WRITTEN") floor_state=written ;;
-    " 0xb 0x$FLOOR_LOCKED") floor_state=locked ;;
+  floor_tail=0020${floor_policy}0040
+  case $1 in
+    "002e${FLOOR_INDEX}000b$FLOOR_UNWRITTEN$floor_tail"*) floor_state=unwritten ;;
+    "002e${FLOOR_INDEX}000b$FLOOR_WRITTEN$floor_tail"*) floor_state=written ;;
+    "002e${FLOOR_INDEX}000b$FLOOR_LOCKED$floor_tail"*) floor_state=locked ;;
   esac
 }
 
-# Read by the index's own authorization, which is empty, so a password of the owner does not matter.
-floor_read() {
-  tpm nvread -C "$FLOOR_INDEX" -s "$FLOOR_BYTES" -o "$floor/record" "$FLOOR_INDEX" >/dev/null || floor_unreadable
-  floor_record=$(hex_of "$floor/record")
-  floor_parse "$floor_record" || floor_unreadable
+# By the index's own authorization, which is empty, so a password of the owner does not matter (Part 3, 31.13).
+floor_reading() {
+  echo "80020000014e$FLOOR_INDEX$FLOOR_INDEX${WIRE_NO_PASSWORD}00400000"
 }
 
-floor_unreadable() {
-  stop floor-unreadable "The floor record of this machine cannot be read: $(tpm_complaint)"
+# Between the size of the answer's parameters and its authorization area (Part 1, 18.10)
+floor_take_record() {
+  floor_record=${wire_answers#" 000000420040"}
+  floor_record=${floor_record%0000??0000}
+  floor_parse "$floor_record" || floor_unreadable 'this is no record'
+}
+
+floor_unreadable() { # WORDS
+  wire_close
+  stop floor-unreadable "The floor record of this machine cannot be read: $1"
 }
 
 # floor_parse HEX: `bwf1`, 16 bytes of the channel's hash, the versions of root, targets, snapshot and channel
@@ -90,13 +96,11 @@ floor_parse() {
 
 # A record belongs to one channel: its versions say nothing about another one's.
 floor_require_channel() { # CHANNEL
-  [ "$floor_root" -gt 0 ] || return 0
-  [ "$(floor_hash_channel "$1")" = "$floor_channel_hash" ] || stop floor-other-channel \
+  floor_of=$(printf '%s' "$1" | sha256sum)
+  floor_of=${floor_of%"${floor_of#????????????????????????????????}"}
+  echo "$floor_of" >"$floor/channel"
+  [ "$floor_root" -eq 0 ] || [ "$floor_of" = "$floor_channel_hash" ] || stop floor-other-channel \
     "The server assigns channel $1, but this machine's floor is of another one. To move it, its root runs bootward-agent forget-floor."
-}
-
-floor_hash_channel() { # CHANNEL
-  printf '%s' "$1" | sha256sum | cut -c 1-32
 }
 
 # floor_require ROLE VERSION: of metadata that is verified otherwise

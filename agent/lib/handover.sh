@@ -73,6 +73,7 @@ handover_spend_pcr14() {
 # handover_poison: leaves no PCR 14 of zero behind, however this ends; called again it does nothing.
 handover_poison() {
   mkdir -p "$BOOTWARD_RUN"
+  wire_close
   case $(tpm_pcr14) in
     '' | "$PCR_ZERO") ;;
     *) return 0 ;;

@@ -57,7 +57,7 @@ export function bakeSettings(settings: AgentSettings): void {
   writeFileSync(join(etc, 'agent.conf'), text.join(''));
   writeFileSync(join(etc, 'server-ca.pem'), settings.serverCa);
   writeFileSync(join(etc, 'root.json'), settings.tufRoot);
-  for (const name of ['floor-key.pem', 'floor-index']) rmSync(join(etc, name), { force: true });
+  rmSync(join(etc, 'floor-key'), { force: true });
   for (const [name, bytes] of Object.entries(settings.floor ?? {})) writeFileSync(join(etc, name), bytes);
 }
 

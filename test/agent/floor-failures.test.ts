@@ -1,4 +1,3 @@
-import { generateKeyPairSync } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -21,9 +20,6 @@ import { commandCode, TPM_FAILURE, tapTpm } from './tpm-tap.ts';
 // What a machine does whose TPM, power or settings do not let it keep its floor.
 
 const key = createFloorKey();
-const ED25519_PEM = generateKeyPairSync('ed25519')
-  .publicKey.export({ type: 'spki', format: 'pem' })
-  .toString();
 const LOW: FloorRecord = { root: 1, targets: 1, snapshot: 1, channel: 1, time: 0 };
 
 let lab: ScriptedLab;
@@ -98,18 +94,17 @@ describe('a TPM that does not do it ends the boot in poison', () => {
     expect({ stopCode, pcr14 }).toEqual({ stopCode: 'floor-failed', pcr14: POISONED });
   });
 
-  it.each<[string, string, Record<string, string>]>([
-    ['of another kind', 'floor-failed', { 'floor-key.pem': ED25519_PEM }],
-    ['not the one of floor-index', 'floor-failed', { 'floor-key.pem': createFloorKey().publicPem }],
-    ['one of which floor-index says nothing', 'config-invalid', { 'floor-index': 'none\n' }],
-    [
-      'one whose policy floor-index leaves out',
-      'config-invalid',
-      { 'floor-index': `000b${'0'.repeat(64)}\n` },
-    ],
-  ])('by name when the floor key is %s', async (_what, code, files) => {
-    const wrong = Object.fromEntries(Object.entries(files).map(([name, text]) => [name, utf8Bytes(text)]));
-    expect(await stopOf({ settings: { floor: { ...key.baked, ...wrong } } })).toBe(code);
+  const [area = '', name = '', policy = ''] = String(Buffer.from(key.baked['floor-key'])).trim().split(' ');
+  const [otherArea = ''] = String(Buffer.from(createFloorKey().baked['floor-key'])).split(' ');
+  it.each([
+    ['is not the one that is named', 'floor-failed', [otherArea, name, policy]],
+    ['is no point of the curve', 'floor-failed', [`${area.slice(0, -64)}${'0'.repeat(64)}`, name, policy]],
+    ['is of another size', 'config-invalid', [area.slice(2), name, policy]],
+    ['has no policy', 'config-invalid', [area, name]],
+    ['is written in capitals', 'config-invalid', [area, name.toUpperCase(), policy]],
+  ])('by name when the floor key %s', async (_what, code, words) => {
+    const floor = { 'floor-key': utf8Bytes(`${words.join(' ')}\n`) };
+    expect(await stopOf({ settings: { floor } })).toBe(code);
   });
 
   it.each<[string, (record: Buffer) => void]>([

@@ -15,7 +15,7 @@ export class FloorKeyError extends CodedError<'floor-key-invalid'> {
 /** RFC 5480 section 2: a P-256 key's SubjectPublicKeyInfo up to the 64 bytes of an uncompressed point. */
 const P256_SPKI_PREFIX = fromHex('3059301306072a8648ce3d020106082a8648ce3d03010703420004');
 
-/** What `tpm2_loadexternal -G ecc -u PEM` gives a public key: the Name of the key depends on it. */
+/** Of a key that only verifies, as `tpm2_loadexternal` gives them to one in PEM: the Name depends on them. */
 const EXTERNAL_ATTRIBUTES = attributesOf('userWithAuth', 'decrypt', 'sign');
 
 /**
@@ -36,10 +36,10 @@ export function parseFloorKey(spki: string): Uint8Array {
   return der;
 }
 
-/** Its Name in a TPM that it was loaded into (Part 1, section 16). @param spki of {@link parseFloorKey} */
-export function floorKeyNameOf(spki: Uint8Array): Uint8Array {
+/** As a TPM is given it to verify by: TPMT_PUBLIC. @param spki of {@link parseFloorKey} */
+export function floorKeyPublicOf(spki: Uint8Array): Uint8Array {
   const point = spki.subarray(P256_SPKI_PREFIX.length);
-  const area = {
+  return encodeTpmtPublic({
     type: 'ecc',
     nameAlg: SHA256,
     attributes: EXTERNAL_ATTRIBUTES,
@@ -48,8 +48,12 @@ export function floorKeyNameOf(spki: Uint8Array): Uint8Array {
     curve: P256,
     x: point.subarray(0, P256.coordinateSize),
     y: point.subarray(P256.coordinateSize),
-  } as const;
-  return computeName({ nameAlg: SHA256, raw: encodeTpmtPublic(area) });
+  });
+}
+
+/** Its Name there (Part 1, section 16). @param spki of {@link parseFloorKey} */
+export function floorKeyNameOf(spki: Uint8Array): Uint8Array {
+  return computeName({ nameAlg: SHA256, raw: floorKeyPublicOf(spki) });
 }
 
 /** ECDSA with SHA-256. @param signature Ecdsa-Sig-Value in DER (RFC 3279, section 2.2.3) */
