@@ -7,7 +7,7 @@ import { describeMissing, finishProposal } from '../../signing/tuf/finish-propos
 import { authoritiesOf, missingIn, type Proposal, signProposal } from '../../signing/tuf/proposal.ts';
 import type { KeysAtHand } from './change-repository.ts';
 import { type CommandContext, type CommandResult, type OutputOptions, printResult } from './command.ts';
-import type { OpenRepository } from './open-repository.ts';
+import type { OpenFolder } from './open-repository.ts';
 
 /** What was asked for is settled and not in force: other people have to sign it. Not a failure. */
 export class SignaturesMissing extends CodedError<'signatures-missing'> {}
@@ -26,7 +26,7 @@ export interface CarriedOut {
  * folder for others. `before` runs when all has been decided and nothing is written yet.
  */
 export async function carryOut(
-  repository: OpenRepository,
+  repository: OpenFolder,
   input: {
     proposal: Proposal;
     keys: Pick<KeysAtHand, 'signer' | 'waiting' | 'lastSigned'>;
@@ -48,7 +48,7 @@ export async function carryOut(
   const online = { signer, lastSigned, onlineExpiresMs: expiry.onlineMs, nowMs: input.nowMs };
   const change = await finishProposal({ current, proposal, ...online });
   await input.before?.();
-  await saveChange(layout, { stored, change, nowMs: input.nowMs });
+  await saveChange(layout, { ...(stored && { stored }), change, nowMs: input.nowMs });
   await removePending(layout, proposal.name);
   return { inForce: true, missing, waiting: [] };
 }

@@ -12,7 +12,7 @@ import { keyIdOf, type TufKey } from '../../signing/public-key.ts';
 import { FLOOR_KEY, keyFile, layoutOf, type RepositoryLayout } from '../../signing/repository/layout.ts';
 import { saveChange } from '../../signing/repository/metadata-folder.ts';
 import { RepositoryError } from '../../signing/repository/repository-error.ts';
-import { DEFAULT_SETTINGS, type Expiry, expiryAt, saveSettings } from '../../signing/repository/settings.ts';
+import { type Expiry, expiryAt, saveSettings } from '../../signing/repository/settings.ts';
 import { createKeyRoleSigner } from '../../signing/role-signer.ts';
 import type { Signer } from '../../signing/signer.ts';
 import { finishProposal, type RepositoryChange } from '../../signing/tuf/finish-proposal.ts';
@@ -20,37 +20,26 @@ import { authoritiesOf, signProposal } from '../../signing/tuf/proposal.ts';
 import { proposeRepository } from '../../signing/tuf/propose.ts';
 import { rootFile, TOP_LEVEL_ROLES } from '../../signing/tuf/root.ts';
 import { type CommandContext, createKeyMakingCommand, type OutputOptions, printResult } from './command.ts';
+import { type ExpiryOptions, settingsOf, withExpiry } from './expiry-options.ts';
 import { loadGrantKeys } from './grant-keys.ts';
 import type { KeyAccessOptions } from './key-access.ts';
-import { toChannels, toDays, toPositiveInteger } from './options.ts';
+import { toChannels, toPositiveInteger } from './options.ts';
 import { readNewPassphrase } from './passphrase.ts';
 import { createSecureBootKeys } from './secure-boot-keys.ts';
 import { UsageError } from './usage-error.ts';
 
-interface InitOptions extends OutputOptions, KeyAccessOptions {
+interface InitOptions extends OutputOptions, KeyAccessOptions, ExpiryOptions {
   readonly grantKey: string;
   readonly channel?: readonly string[];
-  readonly expiresDays: number;
-  readonly onlineExpiresDays: number;
   readonly keyCost: number;
 }
 
 export function createInitCommand(context: CommandContext): Command {
-  return createKeyMakingCommand('init', 'make a repository folder with all its keys')
-    .requiredOption('--grant-key <FILE>', "the boot server's public grant key, PEM or JSON")
-    .option('--channel <NAME>', 'a channel; give it more than once for several', toChannels)
-    .option(
-      '--expires-days <N>',
-      'how long root, targets, channels and stage0 are good',
-      toDays,
-      DEFAULT_SETTINGS.offlineDays,
-    )
-    .option(
-      '--online-expires-days <N>',
-      'how long snapshot and timestamp are good',
-      toDays,
-      DEFAULT_SETTINGS.onlineDays,
-    )
+  return withExpiry(
+    createKeyMakingCommand('init', 'make a repository folder with all its keys')
+      .requiredOption('--grant-key <FILE>', "the boot server's public grant key, PEM or JSON")
+      .option('--channel <NAME>', 'a channel; give it more than once for several', toChannels),
+  )
     .option(
       '--key-cost <N>',
       'how hard passphrases are to guess: log2 of scrypt N',
@@ -70,7 +59,7 @@ async function init(context: CommandContext, folder: string, options: InitOption
   const signers = await createKeys(layout, passphrase, options);
   await createFloorKey(layout, passphrase, options);
   await createSecureBootKeys(layout, passphrase);
-  const settings = { offlineDays: options.expiresDays, onlineDays: options.onlineExpiresDays };
+  const settings = settingsOf(options);
   const nowMs = context.clock.nowMs();
   const change = await composeRepository(signers, { grantKeys, expiry: expiryAt(nowMs, settings), nowMs });
   await saveChange(layout, { change, nowMs });

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
+import { canonicalize } from '@tufjs/canonical-json';
 import type { Command } from 'commander';
-import { toHex } from '../../core/bytes.ts';
+import { sha256, toHex } from '../../core/bytes.ts';
 import { isJsonObject, type JsonObject, type JsonValue, parseStrictJson } from '../../core/strict-json.ts';
 import { referenceOf } from '../../signing/artifact.ts';
 import { parsePe } from '../../signing/efi/pe.ts';
@@ -107,6 +108,7 @@ function inspectMetadata(signed: JsonObject, signatures: JsonValue | undefined):
   const signers = Array.isArray(signatures) ? signatures : [];
   return describe({
     kind: `TUF metadata: ${String(type)}`,
+    signedSha256: toHex(sha256(Buffer.from(canonicalize(signed)))),
     version: version ?? null,
     expires: expires ?? null,
     signatures: signers.map((signature) => (isJsonObject(signature) ? (signature.keyid ?? null) : null)),

@@ -1,11 +1,12 @@
 import { X509Certificate } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
 import { writeFileDurably } from '../../core/durable-file.ts';
 import type { JsonObject } from '../../core/strict-json.ts';
 import { DEFAULT_SCRYPT_LOG_N } from '../../signing/keys/encrypted-key.ts';
-import { createKeyFile, loadKeyFile } from '../../signing/keys/key-file.ts';
+import { createKeyFile, isErrno, loadKeyFile } from '../../signing/keys/key-file.ts';
 import { SCHEMES, type Scheme } from '../../signing/public-key.ts';
+import { listKeyFiles } from '../../signing/repository/key-folder.ts';
 import {
   keyFile,
   layoutOf,
@@ -108,22 +109,30 @@ async function keys(context: CommandContext, folder: string, options: OutputOpti
 }
 
 async function listMetadataKeys(layout: RepositoryLayout) {
-  const files = (await readdir(layout.keys)).filter((name) => /^[a-z0-9-]+\.json$/.test(name)).sort();
   return Promise.all(
-    files.map(async (name) => {
-      const role = name.replace(/\.json$/, '');
-      const { keyId, key } = await loadKeyFile(keyFile(layout, role));
+    (await listKeyFiles(layout)).map(async ({ name: role, keyId }) => {
+      const { key } = await loadKeyFile(keyFile(layout, role));
       return { role, keyId, scheme: key.scheme, public: key.keyval.public };
     }),
   );
 }
 
+/** Keys may all be elsewhere, and their certificates with them. */
 async function listCertificates(layout: RepositoryLayout) {
-  return Promise.all(
-    SECURE_BOOT_KEYS.map(async (name) => {
-      const certificate = new X509Certificate(await readFile(secureBootFiles(layout, name).certificate));
-      const sha256 = certificate.fingerprint256.replaceAll(':', '').toLowerCase();
-      return { name, sha256, notAfter: certificate.validToDate.toISOString() };
-    }),
-  );
+  const listed = [];
+  for (const name of SECURE_BOOT_KEYS) {
+    const pem = await readIfThere(secureBootFiles(layout, name).certificate);
+    if (pem === undefined) continue;
+    const certificate = new X509Certificate(pem);
+    const sha256 = certificate.fingerprint256.replaceAll(':', '').toLowerCase();
+    listed.push({ name, sha256, notAfter: certificate.validToDate.toISOString() });
+  }
+  return listed;
+}
+
+async function readIfThere(path: string): Promise<Uint8Array | undefined> {
+  return readFile(path).catch((error: unknown) => {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  });
 }

@@ -24,6 +24,7 @@ export const EXIT = {
 const EXIT_BY_CODE: Readonly<Record<string, number>> = {
   usage: EXIT.usage,
   'repository-missing': EXIT.missing,
+  'repository-unsigned': EXIT.missing,
   'repository-exists': EXIT.exists,
   'repository-busy': EXIT.busy,
   'key-file-missing': EXIT.missing,

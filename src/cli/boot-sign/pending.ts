@@ -5,6 +5,7 @@ import {
   loadPending,
   loadProposal,
   removePending,
+  savePending,
 } from '../../signing/repository/pending-folder.ts';
 import { withRepositoryLock } from '../../signing/repository/repository-lock.ts';
 import { describeProposal } from '../../signing/tuf/describe-proposal.ts';
@@ -27,7 +28,7 @@ import {
   type SigningOptions,
   showBeforeSigning,
 } from './command.ts';
-import { type OpenRepository, openRepository } from './open-repository.ts';
+import { type OpenFolder, openFolder } from './open-repository.ts';
 import { toFiles } from './options.ts';
 
 interface MergeOptions extends SigningOptions {
@@ -66,7 +67,7 @@ export function createMergeCommand(context: CommandContext): Command {
 }
 
 async function list(context: CommandContext, folder: string, options: OutputOptions): Promise<void> {
-  const repository = await openRepository(folder, { ...context, nowMs: context.clock.nowMs() });
+  const repository = await openFolder(folder, { ...context, nowMs: context.clock.nowMs() });
   const names = await listPending(repository.layout);
   const pending = await Promise.all(names.map((name) => describePending(repository, name)));
   await printResult(context, options, {
@@ -75,7 +76,7 @@ async function list(context: CommandContext, folder: string, options: OutputOpti
   });
 }
 
-async function describePending({ layout, current }: OpenRepository, name: string) {
+async function describePending({ layout, current }: OpenFolder, name: string) {
   const loaded = await loadPending(layout, name);
   const known = authoritiesOf(loaded, current);
   const { proposal, dropped } = dropBadSignatures(loaded, known);
@@ -96,7 +97,7 @@ async function merge(
   { folder, options, keys }: RepositoryWork<MergeOptions>,
 ): Promise<void> {
   const nowMs = context.clock.nowMs();
-  const repository = await openRepository(folder, { ...context, nowMs });
+  const repository = await openFolder(folder, { ...context, nowMs });
   const { layout, current } = repository;
   const loaded = await loadPending(layout, options.name);
   const known = authoritiesOf(loaded, current);
@@ -105,6 +106,8 @@ async function merge(
   for (const file of options.from ?? []) proposal = mergeProposals(proposal, await loadProposal(file), known);
   const changes = [...describeProposal(proposal, current)];
   showBeforeSigning(context, options, [...describeDropped(proposal.name, dropped), ...changes]);
+  // Kept whatever comes: the online keys may be on another machine than the files that people sent.
+  await savePending(layout, proposal, 'replace');
   const carriedOut = await carryOut(repository, { proposal, keys, nowMs, whenPending: 'replace' });
   const lines = [`${carriedOut.inForce ? 'in force' : 'merged'}: ${proposal.name}`];
   await printCarriedOut(context, options, { result: { lines, json: { changes } }, carriedOut });

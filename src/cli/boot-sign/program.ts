@@ -42,6 +42,10 @@ const EXAMPLES: readonly (readonly [string, ...string[]])[] = [
     'public-key',
     'public-key "pkcs11:token=alice;object=release?module-path=/usr/lib/softhsm/libsofthsm2.so" > alice.pub.json',
   ],
+  [
+    'root init',
+    'root init signing --grant-key grant-keys.json --key root=alice.pub.json --key root=bob.pub.json --key root=carol.pub.json --threshold root=2 --key targets=alice.pub.json --key snapshot=online.pub.json --key timestamp=online.pub.json --key stage0=dave.pub.json --key channel-demo=erin.pub.json',
+  ],
   ['root show', 'root show signing'],
   ['root add-key', 'root add-key signing --role channel-demo --key alice.pub.json'],
   ['root remove-key', 'root remove-key signing --role channel-demo --key-id 5b3cf1d2 --threshold 2'],
@@ -62,6 +66,7 @@ const EXAMPLES: readonly (readonly [string, ...string[]])[] = [
     'sign',
     'sign targets-5.json --root 1.root.json --key alice.json --dry-run',
     'sign targets-5.json --root 1.root.json --key alice.json',
+    'sign root-1.json --new-repository --key alice.json',
   ],
   ['pending list', 'pending list signing'],
   ['merge', 'merge signing --name targets-5 --from from-alice.json --from from-bob.json'],

@@ -24,6 +24,7 @@ import {
 import { loadGrantKeys } from './grant-keys.ts';
 import { toKeyId, toPositiveInteger } from './options.ts';
 import { loadPublicKey } from './public-keys.ts';
+import { createRootInitCommand } from './root-init.ts';
 
 interface KeyOptions extends ChangeOptions {
   readonly role: string;
@@ -44,6 +45,7 @@ interface VerifyOptions extends OutputOptions {
 export function createRootCommand(context: CommandContext): Command {
   const root = new Command('root').description('who may sign what: keys, thresholds, grant keys');
   for (const create of [
+    createRootInitCommand,
     createShowCommand,
     createVerifyChainCommand,
     createAddKeyCommand,

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { JsonObject } from '../../core/strict-json.ts';
 import { layoutOf } from '../../signing/repository/layout.ts';
 import { loadMetadata, trustedMetadata } from '../../signing/repository/metadata-folder.ts';
+import { describeFirstRoot } from '../../signing/tuf/describe-proposal.ts';
 import { requireNext } from '../../signing/tuf/finish-proposal.ts';
 import type { Proposal } from '../../signing/tuf/proposal.ts';
 import { claimedBase, verifyBase } from '../../signing/tuf/proposal-base.ts';
@@ -14,6 +15,7 @@ export interface BaseOptions {
   readonly root?: string;
   readonly repository?: string;
   readonly trustBase?: true;
+  readonly newRepository?: true;
 }
 
 /** What a proposal is compared with, and why that is to be believed. */
@@ -31,6 +33,7 @@ export function withBase(command: Command): Command {
       'root metadata that you trust, of any version: verifies what was in force before',
     )
     .option('--repository <DIR>', 'or the repository folder, if you have it')
+    .option('--new-repository', 'or nothing: it is the first root of a new repository')
     .option('--trust-base', 'or believe what the proposal says was in force before, unverified');
 }
 
@@ -44,11 +47,12 @@ export async function loadBase(
   options: BaseOptions,
   nowMs: number,
 ): Promise<TrustedBase> {
-  const { root, repository, trustBase } = options;
-  if ([root, repository, trustBase].filter((option) => option !== undefined).length !== 1)
+  const { root, repository, trustBase, newRepository } = options;
+  if ([root, repository, trustBase, newRepository].filter((option) => option !== undefined).length !== 1)
     throw new UsageError(
-      'what was in force before has to be verified: give --root FILE, a root that you trust, or --repository DIR (or --trust-base, to believe the proposal)',
+      'what was in force before has to be verified: give --root FILE, a root that you trust, or --repository DIR (--new-repository when there was nothing; --trust-base, to believe the proposal)',
     );
+  if (newRepository) requireNothingBefore(proposal);
   const current =
     root !== undefined
       ? verifyBase(proposal, await readFile(root))
@@ -56,8 +60,16 @@ export async function loadBase(
         ? trustedMetadata(await loadMetadata(layoutOf(repository)))
         : claimedBase(proposal);
   requireNext(proposal, current);
-  const lines = [...(trustBase ? [WARNING] : []), ...describeCurrent(current, nowMs)];
+  const first = current === undefined ? describeFirstRoot(proposal) : [];
+  const lines = [...(trustBase ? [WARNING] : []), ...describeCurrent(current, nowMs), ...first];
   return { current, lines, json: { verified: trustBase !== true, ...jsonOf(current) } };
+}
+
+function requireNothingBefore({ name, base }: Proposal): void {
+  if (base.size > 0)
+    throw new UsageError(
+      `${name} is of a repository that is there already: give --root FILE, a root of it that you trust`,
+    );
 }
 
 const WARNING =

@@ -43,6 +43,9 @@ export const keyFile = (layout: RepositoryLayout, name: string): string => join(
 export const pendingFile = (layout: RepositoryLayout, name: string): string =>
   join(layout.pending, `${name}.json`);
 
+/** Names the proposal that makes a repository, while people in different places sign it. */
+export const FIRST_PROPOSAL = 'root-1';
+
 export const artifactFile = (layout: RepositoryLayout, sha256: string): string =>
   join(layout.artifacts, sha256);
 

@@ -1,4 +1,4 @@
-import { readdir, readFile, unlink } from 'node:fs/promises';
+import { readdir, readFile, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { asciiBytes } from '../../core/bytes.ts';
 import { syncFolder, writeFileDurably } from '../../core/durable-file.ts';
@@ -8,7 +8,7 @@ import type { MetadataFile } from '../tuf/draft.ts';
 import { type RepositoryChange, verifyChange } from '../tuf/finish-proposal.ts';
 import { rootFile } from '../tuf/root.ts';
 import { type TrustedMetadata, verifyMetadata } from '../tuf/verify-metadata.ts';
-import type { RepositoryLayout } from './layout.ts';
+import { FIRST_PROPOSAL, pendingFile, type RepositoryLayout } from './layout.ts';
 import { RepositoryError } from './repository-error.ts';
 
 const METADATA_NAME = /^(?:[1-9][0-9]{0,15}\.)?[a-z0-9-]{1,80}\.json$/;
@@ -23,7 +23,7 @@ export interface StoredMetadata {
 /**
  * What is in force, a change that a crash cut short included.
  *
- * @throws {RepositoryError} `repository-missing`
+ * @throws {RepositoryError} `repository-missing`; `repository-unsigned` while the first root waits for signatures
  */
 export async function loadMetadata(layout: RepositoryLayout): Promise<StoredMetadata> {
   const names = await readdir(layout.metadata).catch((cause: unknown) => {
@@ -34,9 +34,21 @@ export async function loadMetadata(layout: RepositoryLayout): Promise<StoredMeta
     files.set(name, await readFile(join(layout.metadata, name)));
   for (const { name, bytes } of await readJournal(layout)) files.set(name, bytes);
   const trustedRoot = files.get(rootFile(1));
-  if (trustedRoot === undefined)
-    throw new RepositoryError('repository-missing', `${layout.metadata} holds no ${rootFile(1)}`);
+  if (trustedRoot === undefined) return files.size === 0 ? refuseUnsigned(layout) : refuseRootless(layout);
   return { files, trustedRoot };
+}
+
+async function refuseUnsigned(layout: RepositoryLayout): Promise<never> {
+  const pending = pendingFile(layout, FIRST_PROPOSAL);
+  if ((await stat(pending).catch(() => undefined)) === undefined) return refuseRootless(layout);
+  throw new RepositoryError(
+    'repository-unsigned',
+    `nothing is in force in ${layout.folder} yet: ${pending} waits for signatures, "boot-sign merge" takes them in`,
+  );
+}
+
+function refuseRootless({ metadata }: RepositoryLayout): never {
+  throw new RepositoryError('repository-missing', `${metadata} holds no ${rootFile(1)}`);
 }
 
 /**

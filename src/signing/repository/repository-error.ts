@@ -2,6 +2,8 @@ import { CodedError } from '../../core/errors.ts';
 
 export type RepositoryErrorCode =
   | 'repository-missing'
+  /** Its first root is proposed, and waits for signatures. */
+  | 'repository-unsigned'
   | 'repository-exists'
   | 'repository-busy'
   | 'repository-settings-invalid'

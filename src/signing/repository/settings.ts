@@ -26,10 +26,19 @@ export const MAX_DAYS = 3650;
 const FORMAT = 'bootward-repository-v1';
 const DAY_MS = 86_400_000;
 
-export async function saveSettings(layout: RepositoryLayout, settings: RepositorySettings): Promise<void> {
+export async function saveSettings(
+  layout: RepositoryLayout,
+  settings: RepositorySettings,
+  when: 'refuse' | 'replace' = 'refuse',
+): Promise<void> {
   const { offlineDays, onlineDays } = settings;
   const text = `${JSON.stringify({ format: FORMAT, offlineDays, onlineDays }, null, 2)}\n`;
-  await writeFileDurably({ path: layout.settings, contents: asciiBytes(text), mode: 0o644, replace: false });
+  await writeFileDurably({
+    path: layout.settings,
+    contents: asciiBytes(text),
+    mode: 0o644,
+    replace: when === 'replace',
+  });
 }
 
 /** @throws {RepositoryError} `repository-missing`, `repository-settings-invalid` */
