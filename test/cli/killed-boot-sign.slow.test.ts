@@ -1,14 +1,10 @@
-import { spawnSync } from 'node:child_process';
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { SigningDesk } from './boot-sign-fixture.ts';
+import { MOST_CHANGES, runAndDie } from './run-and-die.ts';
 
 // boot-sign in a process of its own, killed before each change that it makes in the folder, one run for each.
-
-const PROGRAM = join(import.meta.dirname, '../../src/cli/boot-sign.ts');
-const HOOK = join(import.meta.dirname, 'die-at-write.ts');
-const MOST_CHANGES = 60;
 
 let desk: SigningDesk;
 
@@ -29,14 +25,7 @@ function restore(): void {
   cpSync(desk.path('new'), desk.repository, { recursive: true });
 }
 
-function runAndDie(dieAt: number, args: readonly string[]) {
-  const { status, signal } = spawnSync(
-    process.execPath,
-    ['--import', HOOK, PROGRAM, ...args, '--passphrase-file', desk.path('passphrase')],
-    { env: { ...process.env, DIE_AT: String(dieAt) } },
-  );
-  return { status, died: signal === 'SIGKILL' };
-}
+const secret = () => ['--passphrase-file', desk.path('passphrase')];
 
 const release = (): string[] => [
   ...[
@@ -64,7 +53,7 @@ test('a release that is killed at any change is listed or not, whole, and can be
   const outcomes: number[] = [];
   for (let dieAt = 1; dieAt <= MOST_CHANGES; dieAt += 1) {
     restore();
-    const { status, died } = runAndDie(dieAt, release());
+    const { status, died } = runAndDie(dieAt, [...release(), ...secret()]);
     if (!died) {
       expect(status).toBe(0);
       break;
@@ -83,8 +72,7 @@ test('a release that is killed at any change is listed or not, whole, and can be
 
 test('online keys that are exchanged by a killed boot-sign are exchanged or not, never half', async () => {
   const key = join(desk.path('new'), 'keys', 'online.json');
-  const passphrase = ['--passphrase-file', desk.path('passphrase')];
-  expect((await desk.run('new-key', key, '--key-cost', '12', ...passphrase)).status).toBe(0);
+  expect((await desk.run('new-key', key, '--key-cost', '12', ...secret())).status).toBe(0);
   const shown = await desk.run('root', 'show', desk.path('new'), '-o', 'json');
   const old = JSON.parse(shown.stdout).roles.find(({ role }: { role: string }) => role === 'timestamp')
     .keys[0];
@@ -92,7 +80,11 @@ test('online keys that are exchanged by a killed boot-sign are exchanged or not,
   const versions: number[] = [];
   for (let dieAt = 1; dieAt <= MOST_CHANGES; dieAt += 1) {
     restore();
-    const { died } = runAndDie(dieAt, [...rotate, '--key', key.replace('.json', '.pub.json')]);
+    const { died } = runAndDie(dieAt, [
+      ...rotate,
+      ...['--key', key.replace('.json', '.pub.json')],
+      ...secret(),
+    ]);
     const { stdout } = await desk.run('root', 'verify', desk.repository, '-o', 'json');
     versions.push(JSON.parse(stdout).versions.length);
     await listedReleases();
