@@ -1,21 +1,24 @@
-import { sql } from 'kysely';
 import type { NodeFigures } from '../attestation/node-figures.ts';
 import type { Database } from './database.ts';
 
 /** {@link NodeFigures} on SQL: from `nodes_by_status` and `challenges_by_expiry` alone, or nearly. */
 export function createSqlNodeFigures(database: Database): NodeFigures {
   return {
-    async countNodes() {
-      const rows = await database
+    countNodes: () =>
+      database
         .selectFrom('nodes')
-        .select((query) => [
-          'status',
-          sql<number>`suspect_since is not null`.as('suspect'),
-          query.fn.countAll<number>().as('count'),
-        ])
-        .groupBy(['status', 'suspect'])
-        .execute();
-      return rows.map(({ status, suspect, count }) => ({ status, suspect: suspect === 1, count }));
+        .select((query) => ['status', query.fn.countAll<number>().as('count')])
+        .groupBy('status')
+        .execute(),
+
+    async countSuspects() {
+      const { suspects } = await database
+        .selectFrom('nodes')
+        .select((query) => query.fn.countAll<number>().as('suspects'))
+        .where('status', '=', 'enrolled')
+        .where('suspect_since', 'is not', null)
+        .executeTakeFirstOrThrow();
+      return suspects;
     },
 
     async countOpenChallenges(nowSeconds) {

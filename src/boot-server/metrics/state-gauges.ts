@@ -116,9 +116,8 @@ function createCountGauges(registry: MetricsRegistry, on: StateSource): () => Pr
   async function showNodes(): Promise<void> {
     const counts = await on.figures.countNodes();
     for (const status of Object.keys(NODE_STATUSES)) nodes.set({ status }, 0);
-    for (const { status, count } of counts) nodes.inc({ status }, count);
-    const suspect = counts.filter((row) => row.status === 'enrolled' && row.suspect);
-    suspects.set(suspect.reduce((sum, { count }) => sum + count, 0));
+    for (const { status, count } of counts) nodes.set({ status }, count);
+    suspects.set(await on.figures.countSuspects());
   }
 
   async function showRollouts(): Promise<void> {

@@ -205,15 +205,14 @@ describe('what is so now', () => {
     expect((await read()).get('bootward_ready')).toBe(1);
   });
 
-  test('counting reads indexes, not rows of nodes', () => {
-    const plan = world.database((database) =>
-      database
-        .prepare(
-          'explain query plan select status, suspect_since is not null s, count(*) from nodes group by status, s',
-        )
-        .all(),
-    );
-    expect(JSON.stringify(plan)).toContain('COVERING INDEX nodes_by_status');
+  test.each([
+    'select status, count(*) from nodes group by status',
+    "select count(*) from nodes where status = 'enrolled' and suspect_since is not null",
+  ])('is counted from an index, without rows or sorting: %s', (query) => {
+    const plan = world.database((database) => database.prepare(`explain query plan ${query}`).all());
+    expect(plan.map(({ detail }) => String(detail))).toEqual([
+      expect.stringContaining('COVERING INDEX nodes_by_status'),
+    ]);
   });
 });
 
