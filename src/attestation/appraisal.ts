@@ -189,7 +189,7 @@ function floorReferenceOf(input: AppraisalInput): FloorReference | undefined {
   };
 }
 
-/** Power may fail between a grant and the first write of the record; root that deletes it each time looks the same. */
+/** Power may fail between a hand-over and the first write of the record; root that deletes it each time looks the same. */
 const MAX_MISSED_FLOORS = 3;
 
 function isFirstFloorDue({ purpose, attester, untrustedEvidence }: AppraisalInput): boolean {
@@ -197,7 +197,7 @@ function isFirstFloorDue({ purpose, attester, untrustedEvidence }: AppraisalInpu
   if (!floorExpected) return false;
   if (isAfterHandover(purpose)) return true;
   return (
-    floorMissed >= MAX_MISSED_FLOORS && claimedResetCount(untrustedEvidence.attest) !== session?.resetCount
+    floorMissed > MAX_MISSED_FLOORS && claimedResetCount(untrustedEvidence.attest) !== session?.resetCount
   );
 }
 

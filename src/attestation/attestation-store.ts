@@ -96,11 +96,8 @@ export type VerdictBasis = Pick<NodeRecord, 'channel' | 'romAsserted'> & {
   firmwareApproval?: number;
 };
 
-/**
- * What accepted evidence tells of a node's floor: it showed this one, must show its first one from now on, or has not
- * shown it though it was expected.
- */
-export type KnownFloor = { shown: FloorRecord } | 'expected' | 'missed';
+/** What accepted evidence tells of a node's floor: it showed this one, or must show its first one from now on. */
+export type KnownFloor = { shown: FloorRecord } | 'expected';
 
 /**
  * State of enrolment and attestation. Every method that writes is one durable transaction: after it
@@ -169,7 +166,8 @@ export interface AttestationStore {
 
   /** Undefined when there is no such grant or it was closed. */
   findOpenGrant(id: string): Promise<GrantRecord | undefined>;
-  closeGrant(grant: { id: string; atSeconds: number }): Promise<void>;
+  /** By its node, which has its release and hands over: from then on its floor is written, or missed. */
+  closeGrant(grant: { id: string; nodeId: string; atSeconds: number }): Promise<void>;
 
   /** `unchanged` when the node was not in one of the states the change may start from. */
   changeNodeStatus(change: NodeStatusChange): Promise<'changed' | 'unchanged'>;

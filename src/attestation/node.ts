@@ -100,7 +100,7 @@ export interface NodeRecord {
   floor?: FloorRecord;
   /** It was granted a boot of a stage-0 that keeps a floor, or has shown one: its running system must show one. */
   floorExpected: boolean;
-  /** Boots that were granted since, each in another power cycle, without a record to show. */
+  /** Since it last showed a record: how often it had its release, and was about to write its floor and hand over. */
   floorMissed?: number;
   /** An operator has reset its floor: what its next boot shows is the first, and what runs until then shows nothing. */
   floorReset?: boolean;

@@ -14,13 +14,23 @@ export async function recordFloor(
 ): Promise<void> {
   await tx
     .updateTable('nodes')
-    .set((node) => ({
+    .set({
       floor_expected: 1,
-      ...(floor === 'missed' && { floor_missed: node('floor_missed', '+', 1) }),
       ...(typeof floor === 'object' && { floor_record: encodeFloorRecord(floor.shown), floor_missed: 0 }),
-    }))
+    })
     .where('id', '=', nodeId)
     .$if(purpose !== 'boot', (query) => query.where('floor_reset', '=', 0))
+    .execute();
+}
+
+/** Part of the transaction in which a node closes its grant: it has its release, and writes its floor next. */
+export async function countFloorDue(tx: DatabaseTransaction, nodeId: string): Promise<void> {
+  await tx
+    .updateTable('nodes')
+    .set((node) => ({ floor_missed: node('floor_missed', '+', 1) }))
+    .where('id', '=', nodeId)
+    .where('floor_expected', '=', 1)
+    .where('floor_record', 'is', null)
     .execute();
 }
 

@@ -1,5 +1,6 @@
 import type { AttestationStore, GrantRecord } from '../attestation/attestation-store.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
+import { countFloorDue } from './sql-floors.ts';
 
 export function createSqlGrantQueries(
   database: Database,
@@ -26,8 +27,10 @@ export function createSqlGrantQueries(
       );
     },
 
-    async closeGrant({ id, atSeconds }) {
-      await closeGrants(database, { column: 'id', value: id, atSeconds });
+    async closeGrant({ id, nodeId, atSeconds }) {
+      await database.transaction().execute(async (tx) => {
+        if (await closeGrants(tx, { column: 'id', value: id, atSeconds })) await countFloorDue(tx, nodeId);
+      });
     },
   };
 }
@@ -57,14 +60,16 @@ export async function closeGrantsOfNode(
   await closeGrants(tx, { column: 'node_id', value: nodeId, atSeconds });
 }
 
+/** Whether there was an open one. */
 async function closeGrants(
-  on: Database | DatabaseTransaction,
+  tx: DatabaseTransaction,
   { column, value, atSeconds }: { column: 'id' | 'node_id'; value: string; atSeconds: number },
-): Promise<void> {
-  await on
+): Promise<boolean> {
+  const { numUpdatedRows } = await tx
     .updateTable('grants')
     .set({ closed_at: atSeconds })
     .where(column, '=', value)
     .where('closed_at', 'is', null)
-    .execute();
+    .executeTakeFirst();
+  return numUpdatedRows > 0n;
 }

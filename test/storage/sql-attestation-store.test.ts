@@ -450,21 +450,35 @@ test('P8 a floor that was shown is kept with the verdict, in one transaction', a
   expect(await store.findNode('n1')).toMatchObject({ floor: FLOOR });
 });
 
-test('P8 boots without the floor that was expected are counted until it is shown, or reset', async () => {
+test('P8 hand-overs without the floor that was expected are counted until it is shown, or reset', async () => {
   await enrol();
-  for (const sha256 of ['c1', 'c2', 'c3', 'c4', 'c5']) await store.saveChallenge(challenge({ sha256 }));
-  const commit = (challengeSha256: string, floor: KnownFloor) =>
-    store.commitVerdict({ challengeSha256, verdict: verdict(), floor });
-  await commit('c1', 'expected');
-  expect(await store.findNode('n1')).not.toHaveProperty('floorMissed');
-  await commit('c2', 'missed');
-  await commit('c3', 'missed');
-  expect(await store.findNode('n1')).toMatchObject({ floorExpected: true, floorMissed: 2 });
-  await commit('c4', { shown: FLOOR });
-  expect(await store.findNode('n1')).not.toHaveProperty('floorMissed');
-  await commit('c5', 'missed');
+  const missed = async () => (await store.findNode('n1'))?.floorMissed;
+  const handOver = (id: string) => store.closeGrant({ id, nodeId: 'n1', atSeconds: 7 });
+  async function boot(id: string, floor?: KnownFloor): Promise<void> {
+    await store.saveChallenge(challenge({ sha256: id }));
+    const known = floor && { floor };
+    await store.commitVerdict({ challengeSha256: id, verdict: verdict(), grant: grant(id), ...known });
+  }
+  await boot('c1');
+  await handOver('c1');
+  expect(await missed()).toBeUndefined();
+  await boot('c2', 'expected');
+  await boot('c3', 'expected');
+  expect(await missed(), 'boots that got no release').toBeUndefined();
+  await handOver('c3');
+  await handOver('c3');
+  expect(await missed(), 'a grant is closed once').toBe(1);
+  await boot('c4', 'expected');
+  await handOver('c4');
+  expect(await missed()).toBe(2);
+  await boot('c5', { shown: FLOOR });
+  await handOver('c5');
+  expect(await missed(), 'it was shown').toBeUndefined();
   await store.markNode({ nodeId: 'n1', mark: 'reset-floor', atSeconds: 5, reason: 'TPM cleared' });
-  expect(await store.findNode('n1')).not.toHaveProperty('floorMissed');
+  await boot('c6', 'expected');
+  await handOver('c6');
+  await store.markNode({ nodeId: 'n1', mark: 'reset-floor', atSeconds: 6, reason: 'TPM cleared' });
+  expect(await missed(), 'it was reset').toBeUndefined();
 });
 
 test('P8 a floor is forgotten only by an operator who says why', async () => {

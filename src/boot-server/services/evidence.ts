@@ -125,7 +125,7 @@ export function createEvidenceService(on: {
         ...(accepted && { basis: basisOf(node, accepted) }),
         ...(session && { session }),
         ...(accepted?.baseline && { baseline: accepted.baseline }),
-        ...(accepted && floorAfter(accepted, challenge.purpose, node)),
+        ...(accepted && floorAfter(accepted, challenge.purpose)),
         ...(granted && { grant: granted.record }),
         ...(betraysItself({ challenge, appraisal, node }) && {
           suspect: {

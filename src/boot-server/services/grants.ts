@@ -119,7 +119,7 @@ export function createGrantService(on: {
     },
 
     async close(grant) {
-      await on.store.closeGrant({ id: grant.id, atSeconds: secondsOf(on.clock) });
+      await on.store.closeGrant({ id: grant.id, nodeId: grant.nodeId, atSeconds: secondsOf(on.clock) });
     },
   };
 }

@@ -1,7 +1,6 @@
 import type { Appraisal } from '../../attestation/appraisal.ts';
 import type { KnownFloor } from '../../attestation/attestation-store.ts';
 import type { FloorVersions } from '../../attestation/floor/floor-record.ts';
-import type { NodeRecord } from '../../attestation/node.ts';
 import { floorApprovalOf } from '../../attestation/policy/stage0-matching.ts';
 import type { Purpose } from '../../attestation/quote/purpose.ts';
 import type { ReasonCode } from '../../attestation/reasons.ts';
@@ -23,20 +22,10 @@ export function publishedFloorOf(
   return { root, targets, snapshot, channel: ofChannel };
 }
 
-/**
- * What is remembered with accepted evidence: what was shown, that a boot that may write the floor has to, or that one in a
- * later power cycle came without.
- *
- * @param node as it was before
- */
-export function floorAfter(
-  accepted: Accepted,
-  purpose: Purpose,
-  { floorExpected, session }: Pick<NodeRecord, 'floorExpected' | 'session'>,
-): { floor?: KnownFloor } {
+/** What is remembered with accepted evidence: what was shown, or that a boot that may write the floor has to. */
+export function floorAfter(accepted: Accepted, purpose: Purpose): { floor?: KnownFloor } {
   if (accepted.floor !== undefined) return { floor: { shown: accepted.floor } };
   if (purpose !== 'boot') return {};
-  if (floorExpected && session?.resetCount !== accepted.counters.resetCount) return { floor: 'missed' };
   return floorApprovalFor(accepted) === undefined ? {} : { floor: 'expected' };
 }
 
