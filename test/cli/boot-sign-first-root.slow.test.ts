@@ -70,6 +70,14 @@ describe('five people, three of whom must sign', () => {
     const published = await desk.run('publish', folder, '--socket', server.config.operators.socket);
     expect(published).toMatchObject({ status: 0, stdout: expect.stringContaining('served now: root 1') });
     expect(published.stdout).not.toContain('warning');
+
+    const release = ['--channel', 'demo', '--version', '1', '--name', 'one', '--cmdline', 'quiet'];
+    const files = ['--kernel', desk.path('kernel'), '--initramfs', desk.path('initramfs')];
+    const erin = ['--sign-with', desk.privateFile('erin/release')];
+    expect(await desk.run('release', folder, ...release, ...files, ...erin, ...online)).toMatchObject({
+      status: 0,
+    });
+    expect((await desk.run('verify', folder)).stdout).toContain('channels/demo/1.json "one"');
   });
 });
 

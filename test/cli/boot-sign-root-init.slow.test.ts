@@ -25,7 +25,7 @@ describe('root init', () => {
       'root has 5',
     ],
     ['no threshold for five keys', () => keys(), 64, '--threshold root=N'],
-    ['a threshold of none', () => [...keys(), '--threshold', 'root=0'], 64, 'positive integer'],
+    ['S4 a threshold of none', () => [...keys(), '--threshold', 'root=0'], 64, 'positive integer'],
     ['a threshold twice', () => [...keys(), ...THRESHOLDS, ...THRESHOLDS], 64, 'given twice'],
     ['a role that is none', () => ['--key', `mallory=${desk.publicFile('alice')}`], 64, 'ROLE=FILE'],
     ['a key of no role', () => ['--key', desk.publicFile('alice')], 64, 'ROLE=FILE'],
@@ -44,7 +44,7 @@ describe('root init', () => {
       'there twice',
     ],
     [
-      'S5 a key of root for stage0',
+      'a key of root for stage0',
       () => [...keys({ ...ROLES, stage0: ['bob'] }), ...THRESHOLDS],
       65,
       'stage0: whoever',
