@@ -7,15 +7,23 @@ MAX_ROOT_BYTES=65536
 MAX_TIMESTAMP_BYTES=16384
 MAX_METADATA_BYTES=4194304
 
-# 5.2, and a check that the build baked in something usable
+# 5.2, and a check that the build baked in something usable. A machine whose floor is of an earlier root starts from
+# that one, where it is baked in, too: what a newer root changes of its keys shows only beside it.
 tuf_prepare() {
   tuf=$BOOTWARD_RUN/tuf
   mkdir -p "$tuf"
   tuf_time=0
   [ ! -e "$tuf/timestamp.facts" ] || tuf_note_time
   [ ! -e "$tuf/root.signed" ] || return 0
-  tuf_open "$BOOTWARD_ETC/root.json" root root self "$tuf/root.new"
+  tuf_first=$BOOTWARD_ETC/$floor_root.root.json
+  [ -e "$tuf_first" ] || tuf_first=$BOOTWARD_ETC/root.json
+  tuf_open "$tuf_first" root root self "$tuf/root.new"
   tuf_keep root
+  root_version=$tuf_version root_steps=0
+  while [ -e "$BOOTWARD_ETC/$((root_version + 1)).root.json" ]; do
+    cat "$BOOTWARD_ETC/$((root_version + 1)).root.json" >"$tuf/root.json"
+    tuf_accept_root
+  done
 }
 
 # 5.3: N+1 until there is none. The first of these requests is the first of the attempt, and learns the

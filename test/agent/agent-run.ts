@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -57,7 +57,8 @@ export function bakeSettings(settings: AgentSettings): void {
   writeFileSync(join(etc, 'agent.conf'), text.join(''));
   writeFileSync(join(etc, 'server-ca.pem'), settings.serverCa);
   writeFileSync(join(etc, 'root.json'), settings.tufRoot);
-  rmSync(join(etc, 'floor-key'), { force: true });
+  for (const name of readdirSync(etc))
+    if (/^floor-key$|^\d+\.root\.json$/.test(name)) rmSync(join(etc, name));
   for (const [name, bytes] of Object.entries(settings.floor ?? {})) writeFileSync(join(etc, name), bytes);
 }
 

@@ -22,7 +22,7 @@ import {
   recordIn,
 } from './floor-lab.ts';
 import { type Outcome, openScriptedLab, POISONED, type Scenario, type ScriptedLab } from './scripted-lab.ts';
-import { createKeys } from './signed-world.ts';
+import { createKeys, createSignedWorld } from './signed-world.ts';
 
 // The floor of docs/agent.md: what a machine has seen of metadata, kept in its TPM by stage-0 alone.
 
@@ -209,6 +209,18 @@ describe('recovery from a fast-forward (TUF 5.3.11)', () => {
       expect(recordIn(lab.tpm)).toMatchObject({ root: 2, snapshot: 2, time: NOW });
     },
   );
+
+  it('R11 a stage-0 that was built after the new root compares, too', async () => {
+    await bootWell({ world: { ...stolen, signedAt: NOW } });
+    const world = { rotated, laterRoots: 2, version: 2, channelVersion: 1, signedAt: NOW };
+    const { files } = await createSignedWorld(lab.keys, world);
+    const roots = Object.fromEntries([...files].filter(([name]) => /^[12]\.root\.json$/.test(name)));
+    const tufRoot = files.get('2.root.json') ?? new Uint8Array();
+    const alone = { tufRoot, floor: key.baked };
+    expect(await stopOf({ world, settings: alone }), 'nothing to compare').toBe('metadata-rollback');
+    await bootWell({ world, settings: { tufRoot, floor: { ...key.baked, ...roots } } });
+    expect(recordIn(lab.tpm)).toMatchObject({ root: 3, snapshot: 2, time: NOW });
+  });
 
   it('R11 a new root with the same keys releases nothing', async () => {
     await bootWell({ world: { ...stolen, signedAt: NOW } });

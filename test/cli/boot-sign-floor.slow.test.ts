@@ -51,6 +51,7 @@ describe('the floor key', () => {
     const { key } = await openKeyFile(keyPath(), PASSPHRASE);
     expect(image.includes('etc/bootward/floor-key')).toBe(true);
     expect(image.includes(floorSettingsOf(key)['floor-key'])).toBe(true);
+    expect(image.includes('etc/bootward/1.root.json')).toBe(true);
     const { floorKey = '', floorApprovals } = await listed(7);
     expect(Object.keys(floorApprovals ?? {})).toEqual(['secureBoot', 'noSecureBoot']);
     if (floorApprovals) verifyFloorApprovals({ floorKey, floorApprovals }, predictPcrs(image));

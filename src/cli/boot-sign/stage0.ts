@@ -6,6 +6,7 @@ import { referenceOf } from '../../signing/artifact.ts';
 import { composeStage0, type Stage0Base, type Stage0Image } from '../../signing/efi/stage0-image.ts';
 import { type Architecture, STAGE0_ROLE, stage0Target } from '../../signing/names.ts';
 import { storeArtifact } from '../../signing/repository/artifact-folder.ts';
+import type { StoredMetadata } from '../../signing/repository/metadata-folder.ts';
 import { requireNewNumber } from '../../signing/repository/taken-numbers.ts';
 import type { Stage0Listing } from '../../signing/tuf/listings.ts';
 import { proposeStage0 } from '../../signing/tuf/propose.ts';
@@ -135,7 +136,7 @@ async function list(
 }
 
 async function compose(
-  { current }: OpenRepository,
+  { current, stored }: OpenRepository,
   input: { options: Stage0Options; epochSeconds: number; floorKey: FloorKey | undefined },
 ): Promise<Stage0Image> {
   const { options, epochSeconds: builtAtSeconds, floorKey } = input;
@@ -150,10 +151,15 @@ async function compose(
       ),
       'server-ca.pem': await loadServerCa(options.serverCa),
       'root.json': root.bytes,
-      ...floorKey?.settings,
+      ...(floorKey && { ...floorKey.settings, ...rootsIn(stored) }),
     },
     cmdline,
   });
+}
+
+/** A node whose floor is of an earlier one compares their keys (docs/agent.md, "The floor"). */
+function rootsIn({ files }: StoredMetadata): Readonly<Record<string, Uint8Array>> {
+  return Object.fromEntries([...files].filter(([name]) => /^\d+\.root\.json$/.test(name)));
 }
 
 /** What lets this image, and no other, write the floor. */
