@@ -15,12 +15,24 @@ hex_of() { # FILE
   od -An -v -tx1 "$1" | tr -d ' \n'
 }
 
-# Checked lower-case hex in, bytes out: no printf of POSIX knows \x, so octal.
+# octal_of HEX: appends checked lower-case hex to octal, as the format of a printf, of which POSIX knows no \x. Without
+# a process, which costs an emulated machine more than a thousand bytes here.
+octal_of() {
+  case $1 in *[!0-9a-f]*) return 1 ;; esac
+  octal_rest=$1
+  while [ "${#octal_rest}" -ge 2 ]; do
+    octal_tail=${octal_rest#??}
+    octal_byte=$((0x${octal_rest%"$octal_tail"}))
+    octal=$octal\\$((octal_byte / 64))$((octal_byte / 8 % 8))$((octal_byte % 8))
+    octal_rest=$octal_tail
+  done
+}
+
 unhex() { # HEX
+  octal=
+  octal_of "$1"
   # shellcheck disable=SC2059 # the format is the bytes
-  printf "$(printf '%s\n' "$1" | awk '
-    function digit(at) { return index("0123456789abcdef", substr($0, at, 1)) - 1 }
-    { for (i = 1; i < length($0); i += 2) printf "\\%03o", 16 * digit(i) + digit(i + 1) }')"
+  printf "$octal"
 }
 
 sha256_of() { # FILE
@@ -28,10 +40,8 @@ sha256_of() { # FILE
 }
 
 hash_of_hex() { # HEX
-  unhex "$1" | sha256sum | {
-    read -r hash _
-    echo "$hash"
-  }
+  hash=$(unhex "$1" | sha256sum)
+  echo "${hash%% *}"
 }
 
 size_of() { # FILE

@@ -110,14 +110,17 @@ floor_define() {
 # where it got parameters or extensions (12, 13) or handed over (14): the TPM verifies it (20.1) and gives a ticket that
 # serves both times.
 floor_open_session() {
-  floor_ask 'start a session' "80010000017640000007400000070010${PCR_ZERO#????????????????????????????????}0000010010000b"
-  floor_session=${wire_answers# }
-  floor_session=${floor_session%"${floor_session#????????}"}
-  floor_ask 'load its key' "8001000001670000${floor_key}40000001"
-  floor_handle=${wire_answers%"0022$floor_key_name"}
-  [ "$floor_handle" != "$wire_answers" ] ||
-    floor_fail "The TPM names the floor key otherwise than this stage-0 was told: its floor-key is not of one piece."
+  floor_ask 'start a session and load its key' "8001000001670000${floor_key}40000001" \
+    "80010000017640000007400000070010${PCR_ZERO#????????????????????????????????}0000010010000b"
+  floor_rest=${wire_answers# ????????}
+  case $floor_rest in
+    "0022$floor_key_name "*) ;;
+    *) floor_fail "The TPM names the floor key otherwise than this stage-0 was told: its floor-key is not of one piece." ;;
+  esac
+  floor_handle=${wire_answers%"$floor_rest"}
   floor_handle=${floor_handle# }
+  floor_session=${wire_answers##* }
+  floor_session=${floor_session%"${floor_session#????????}"}
   floor_measuring="80010000017f${floor_session}000000000001000b03107800"
   floor_ask 'take its PCRs' "$floor_measuring" "800100000189$floor_session"
   floor_measured=${wire_answers##* }
@@ -155,9 +158,10 @@ floor_write() {
 
 # A used policy has to be fulfilled again (Part 1, 19.7). What is locked is read back.
 floor_lock() {
-  [ "$floor_did" = kept ] || floor_ask 'take its PCRs' "$floor_measuring"
-  floor_ask 'take the approval and lock it' "$floor_authorizing" "800200000138$floor_authorized"
-  floor_ask 'end the session' "800100000165$floor_session" "800100000165$floor_handle" "$(floor_reading)"
+  floor_again=
+  [ "$floor_did" = kept ] || floor_again=$floor_measuring
+  floor_ask 'take the approval and lock it' ${floor_again:+"$floor_again"} "$floor_authorizing" "800200000138$floor_authorized" \
+    "800100000165$floor_session" "800100000165$floor_handle" "$FLOOR_READING"
   case $wire_answers in
     *" 000000420040${floor_next}0000"??0000) ;;
     *) floor_fail "The TPM does not hold the floor record that was written to it." ;;

@@ -9,6 +9,8 @@ FLOOR_MAGIC=62776631
 FLOOR_UNWRITTEN=02064008
 FLOOR_WRITTEN=22064008
 FLOOR_LOCKED=22064808
+# By the index's own authorization, which is empty, so a password of the owner does not matter (Part 3, 31.13).
+FLOOR_READING=80020000014e$FLOOR_INDEX$FLOOR_INDEX${WIRE_NO_PASSWORD}00400000
 
 # For a boot, after ek_load_first has listed the NV indices: reads the record, and keeps it in $floor for writing
 # it. Sets floor_state (none, foreign, unwritten, written, locked, unpinned), floor_root, floor_targets,
@@ -43,7 +45,7 @@ floor_look() {
   floor_judge_public "${wire_answers# }"
   case $floor_state in
     written | locked)
-      wire_ask "$(floor_reading)" || floor_unreadable "$(wire_complaint)"
+      wire_ask "$FLOOR_READING" || floor_unreadable "$(wire_complaint)"
       floor_take_record
       ;;
   esac
@@ -59,11 +61,6 @@ floor_judge_public() {
     "002e${FLOOR_INDEX}000b$FLOOR_WRITTEN$floor_tail"*) floor_state=written ;;
     "002e${FLOOR_INDEX}000b$FLOOR_LOCKED$floor_tail"*) floor_state=locked ;;
   esac
-}
-
-# By the index's own authorization, which is empty, so a password of the owner does not matter (Part 3, 31.13).
-floor_reading() {
-  echo "80020000014e$FLOOR_INDEX$FLOOR_INDEX${WIRE_NO_PASSWORD}00400000"
 }
 
 # Between the size of the answer's parameters and its authorization area (Part 1, 18.10)

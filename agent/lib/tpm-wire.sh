@@ -31,12 +31,17 @@ wire_close() {
 # once, so none may need another's answer. Sets wire_answers: a word for each, what follows its response code (`-`:
 # nothing). Fails when one of them did; wire_code is the first such code, or empty when the TPM fell silent.
 wire_ask() {
-  wire_message='' wire_answers='' wire_code=00000000
+  octal='' wire_answers='' wire_code=00000000
   for wire_command; do
     wire_rest=${wire_command#????}
-    wire_message=$wire_message${wire_command%"$wire_rest"}$(printf '%08x' $((${#wire_command} / 2 + 4)))$wire_rest
+    wire_size=$((${#wire_command} / 2 + 4))
+    octal_of "${wire_command%"$wire_rest"}0000"
+    octal=$octal\\$((wire_size / 16384))$((wire_size / 2048 % 8))$((wire_size / 256 % 8))
+    octal=$octal\\$((wire_size / 64 % 4))$((wire_size / 8 % 8))$((wire_size % 8))
+    octal_of "$wire_rest"
   done
-  unhex "$wire_message" >&8 2>/dev/null
+  # shellcheck disable=SC2059 # the format is the bytes
+  printf "$octal" >&8 2>/dev/null
   for wire_command; do
     wire_read_answer || return
   done
@@ -61,13 +66,14 @@ wire_read_answer() {
 # wire_read DIGITS: into wire_bytes, which may hold some of the next answer, too.
 wire_read() {
   until [ "${#wire_bytes}" -ge "$1" ]; do
-    # shellcheck disable=SC2046 # words, to be put together
-    wire_more=$(printf %s $(dd bs=4096 count=1 <&9 2>/dev/null | od -An -v -tx1))
-    wire_bytes=$wire_bytes$wire_more
-    [ -n "$wire_more" ] || {
+    wire_hex=$(dd bs=4096 count=1 <&9 2>/dev/null | od -An -v -tx1)
+    [ -n "$wire_hex" ] || {
       wire_code=
       return 1
     }
+    for wire_more in $wire_hex; do
+      wire_bytes=$wire_bytes$wire_more
+    done
   done
 }
 
