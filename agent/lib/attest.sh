@@ -57,7 +57,7 @@ attest_rotate_ak() {
     stop answer-malformed "The server asks for another attestation key without saying which."
   fi
   say "An operator has asked for a new attestation key (generation $attest_generation): making it."
-  tpm_load_ak "$attest_generation"
+  ak_load "$attest_generation"
   mark ak-rotated "generation=$ak_generation" "ak=$ak_name"
 }
 

@@ -35,6 +35,12 @@ unhex() { # HEX
   printf "$octal"
 }
 
+# last_of DIGITS TEXT
+last_of() {
+  last_tail=$(printf "%.$((${#2} - $1))s" "$2")
+  printf '%s' "${2#"$last_tail"}"
+}
+
 sha256_of() { # FILE
   sha256sum <"$1" | cut -c 1-64
 }
@@ -50,6 +56,10 @@ size_of() { # FILE
 
 base64_of() { # FILE
   base64 -w 0 <"$1"
+}
+
+base64_of_hex() { # HEX
+  unhex "$1" | base64 -w 0
 }
 
 base64_decode() { # TEXT OUT

@@ -151,6 +151,7 @@ ek_fact() {
 ek_activate() {
   ek_profile "$1"
   ek_done=yes ek_object=$(ek_fact "$1" object)
+  ak_give_to_tools
   { printf '\272\334\300\336\000\000\000\001' && cat "$2" "$3"; } >"$tpm/credential"
   set -- activatecredential -Q -c "$ak_context" -C "$ek_object" -i "$tpm/credential" -o "$4"
   case $ek_range in

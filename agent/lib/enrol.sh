@@ -44,7 +44,7 @@ enrol_write_request() {
     printf '}'
     enrol_separator=,
   done
-  printf '],"akPublic":"%s","hints":{"mac":"%s","serial":"%s","product":"%s"}' "$(base64_of "$tpm/ak.pub")" \
+  printf '],"akPublic":"%s","hints":{"mac":"%s","serial":"%s","product":"%s"}' "$(base64_of_hex "$ak_public")" \
     "$(enrol_hint /sys/class/net/[!l]*/address)" "$(enrol_hint /sys/class/dmi/id/product_serial)" \
     "$(enrol_hint /sys/class/dmi/id/product_name)"
   enrol_manufacturer=$(tpm_manufacturer)

@@ -11,15 +11,14 @@ evidence_make() {
   evidence_read_event_log
   evidence_write_claims
   evidence_extra=$(evidence_extra_data)
-  tpm_quote "$challenge_pcrs" "$evidence_extra" "$evidence/attest" "$evidence/signature"
-  floor_certify "$evidence_extra"
+  ak_sign_evidence "$evidence_extra"
   tpm_read_pcrs "$challenge_pcrs"
   {
     printf '{"challenge":"%s","claims":"%s","attest":"%s","signature":"%s","pcrs":{"sha256":{%s}}' "$challenge" \
-      "$(base64_of "$evidence/claims")" "$(base64_of "$evidence/attest")" "$(base64_of "$evidence/signature")" "$pcr_values"
+      "$(base64_of "$evidence/claims")" "$(base64_of_hex "$evidence_attest")" "$(base64_of_hex "$evidence_signature")" "$pcr_values"
     [ ! -s "$evidence/eventlog" ] || printf ',"eventLog":"%s"' "$(base64_of "$evidence/eventlog")"
-    [ ! -e "$floor/attest" ] || printf ',"floor":{"attest":"%s","signature":"%s","contents":"%s"}' \
-      "$(base64_of "$floor/attest")" "$(base64_of "$floor/signature")" "$(base64_of "$floor/certified")"
+    [ -z "$floor_attest" ] || printf ',"floor":{"attest":"%s","signature":"%s","contents":"%s"}' \
+      "$(base64_of_hex "$floor_attest")" "$(base64_of_hex "$floor_signature")" "$(base64_of_hex "$floor_certified")"
     [ -z "$evidence_report" ] || printf ',"report":"%s"' "$(base64_of "$evidence_report")"
     printf '}'
   } >"$1"

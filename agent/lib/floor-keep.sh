@@ -5,27 +5,13 @@
 # ASCII `bootward-nv-v1`
 FLOOR_POLICY_REFERENCE=626f6f74776172642d6e762d7631
 
-# floor_certify EXTRA_DATA_HEX: what the TPM says of the record (TPM2_NV_Certify, Part 3, 31.16), for evidence; no
-# files when there is none. Nobody enrols by a record.
-floor_certify() {
-  rm -f "$floor/attest"
+# For evidence. Nobody enrols by a record.
+floor_is_shown() {
   case $challenge_purpose-$floor_state in
-    enrol-*) return 0 ;;
-    *-written | *-locked) floor_ask_certificate "$1" || floor_unreadable "$(tpm_complaint)" ;;
-    *-unpinned) floor_ask_certificate "$1" || return 0 ;;
-    *) return 0 ;;
+    enrol-*) return 1 ;;
+    *-written | *-locked | *-unpinned) ;;
+    *) return 1 ;;
   esac
-  # TPMS_NV_CERTIFY_INFO ends with the contents (Part 2, 10.12.10).
-  tail -c "$FLOOR_BYTES" "$floor/attest.new" >"$floor/certified"
-  mv "$floor/attest.new" "$floor/attest"
-}
-
-floor_ask_certificate() { # EXTRA_DATA_HEX
-  floor_done=yes
-  tpm nvcertify -C "$ak_context" -c "0x$FLOOR_INDEX" -g sha256 -s ecdsa -f tss -q "$1" --size "$FLOOR_BYTES" \
-    -o "$floor/signature" --attestation "$floor/attest.new" "0x$FLOOR_INDEX" >/dev/null || floor_done=no
-  tpm_flush
-  [ "$floor_done" = yes ]
 }
 
 # floor_keep CHANNEL: what this boot has verified becomes the floor, and nobody writes it again before the next

@@ -1,9 +1,7 @@
 # shellcheck shell=sh
-# The TPM: AK, PCRs and quotes, by tpm2-tools; its endorsement keys are in ek.sh. Part and section numbers
-# are those of the TPM 2.0 Library Specification.
+# The TPM by tpm2-tools: what it is, and its PCRs. Its attestation key is in ak.sh, its endorsement keys are in ek.sh.
+# Part and section numbers are those of the TPM 2.0 Library Specification.
 
-MAX_AK_GENERATION=1000000
-AK_ATTRIBUTES='restricted|sign|fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda'
 PCR_ZERO=0000000000000000000000000000000000000000000000000000000000000000
 
 # tpm COMMAND ARGUMENT...: what it complains of is kept for the console.
@@ -48,24 +46,6 @@ tpm_list_nv_indices() {
   tr 'A-F' 'a-f' <"$tpm/nv-indices.upper" >"$tpm/nv-indices"
 }
 
-# tpm_load_ak GENERATION: the AK, a primary key of the endorsement hierarchy, the same at each boot, so that
-# nothing is stored. Sets ak_generation, ak_context and ak_name. tpm2-tools take `unique` as a TPMS_ECC_POINT
-# in its memory layout: little-endian length and 128 bytes, for x and for y; y stays empty.
-tpm_load_ak() {
-  ak_generation=$1 ak_context=$tpm/ak.ctx
-  {
-    printf '\040\000'
-    printf 'bootward ak v1%s' "$ak_generation" | openssl dgst -sha256 -binary
-    head -c 226 /dev/zero
-  } >"$tpm/ak.unique"
-  tpm_require 'make the attestation key' createprimary -Q -C e -G ecc256:ecdsa-sha256:null \
-    -a "$AK_ATTRIBUTES" -u "$tpm/ak.unique" -c "$ak_context"
-  tpm_flush
-  tpm_require 'show the attestation key' readpublic -Q -c "$ak_context" -o "$tpm/ak.pub" -n "$tpm/ak.name"
-  tpm_flush
-  ak_name=$(hex_of "$tpm/ak.name")
-}
-
 # tpm_read_pcrs LIST: sets pcr_values to the members of a JSON object, "0":"hex", ...; LIST is 0,1,2.
 tpm_read_pcrs() {
   tpm_require 'show its PCRs' pcrread "sha256:$1" >"$tpm/pcrs.upper"
@@ -83,13 +63,6 @@ tpm_read_pcrs() {
 
 tpm_pcrs_unreadable() {
   stop pcr-unreadable "The TPM shows its PCRs in a way that this agent does not understand."
-}
-
-# tpm_quote LIST EXTRA_DATA_HEX ATTEST_OUT SIGNATURE_OUT
-tpm_quote() {
-  tpm_require 'quote its PCRs' quote -Q -c "$ak_context" -g sha256 -l "sha256:$1" -q "$2" -m "$3" -s "$4" \
-    >/dev/null
-  tpm_flush
 }
 
 # PCR 14 tells a boot that has not handed over from everything after it. Prints 64 digits or nothing.
