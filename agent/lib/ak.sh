@@ -9,11 +9,10 @@ AK_TEMPLATE=0023000b00050472000000100018000b00030010
 # TPM2_CreatePrimary in the endorsement hierarchy, with no secret of ours (Part 3, 24.1)
 AK_MAKING=8002000001314000000b${WIRE_NO_PASSWORD}000400000000
 
-# ak_load GENERATION: sets ak_generation, ak_name, ak_public (TPM2B_PUBLIC) and ak_saved (TPMS_CONTEXT), hex.
+# ak_load GENERATION: in an open conversation; sets ak_generation, ak_name, ak_public (TPM2B_PUBLIC) and ak_saved (TPMS_CONTEXT), hex.
 ak_load() {
   ak_generation=$1
   ak_unique=$(printf 'bootward ak v1%s' "$ak_generation" | sha256sum)
-  wire_open
   ak_ask 'make the attestation key' "${AK_MAKING}0038${AK_TEMPLATE}0020${ak_unique%% *}0000000000000000"
   ak_rest=${wire_answers# ????????????????}
   ak_handle=${wire_answers# }
@@ -28,7 +27,6 @@ ak_load() {
   ak_ask 'save the attestation key' "800100000162$ak_handle" "800100000165$ak_handle"
   ak_saved=${wire_answers# }
   ak_saved=${ak_saved%% *}
-  wire_close
 }
 
 # ak_sign_evidence EXTRA_DATA_HEX: the quote of $challenge_pcrs, and what the TPM says of the floor record, where there

@@ -57,7 +57,9 @@ attest_rotate_ak() {
     stop answer-malformed "The server asks for another attestation key without saying which."
   fi
   say "An operator has asked for a new attestation key (generation $attest_generation): making it."
+  wire_open
   ak_load "$attest_generation"
+  wire_close
   mark ak-rotated "generation=$ak_generation" "ak=$ak_name"
 }
 

@@ -12,7 +12,7 @@ FLOOR_LOCKED=22064808
 # By the index's own authorization, which is empty, so a password of the owner does not matter (Part 3, 31.13).
 FLOOR_READING=80020000014e$FLOOR_INDEX$FLOOR_INDEX${WIRE_NO_PASSWORD}00400000
 
-# For a boot, after ek_load_first has listed the NV indices: reads the record, and keeps it in $floor for writing
+# For a boot, after ek_load_first has listed the NV indices, in an open conversation: reads the record, and keeps it in $floor for writing
 # it. Sets floor_state (none, foreign, unwritten, written, locked, unpinned), floor_root, floor_targets,
 # floor_snapshot, floor_channel (0: nothing binds), floor_channel_hash and floor_time.
 floor_load() {
@@ -26,8 +26,10 @@ floor_load() {
 floor_notice() {
   floor=$BOOTWARD_RUN/floor floor_state=none floor_record=
   floor_root=0 floor_targets=0 floor_snapshot=0 floor_channel=0 floor_time=0 floor_channel_hash=
-  mkdir -p "$floor"
-  ! grep -qx -- "- 0x0*${FLOOR_INDEX#0}" "$tpm/nv-indices" || floor_state=unpinned
+  [ -d "$floor" ] || mkdir -p "$floor"
+  while read -r _ floor_word; do
+    case $floor_word in "0x${FLOOR_INDEX#0}" | "0x$FLOOR_INDEX") floor_state=unpinned ;; esac
+  done <"$tpm/nv-indices"
 }
 
 # What this stage-0 was built with: the floor key (TPM2B_PUBLIC), its Name, and the policy of the index that the key's
@@ -40,7 +42,6 @@ floor_expect() {
 }
 
 floor_look() {
-  wire_open
   wire_ask "800100000169$FLOOR_INDEX" || floor_unreadable "$(wire_complaint)"
   floor_judge_public "${wire_answers# }"
   case $floor_state in
@@ -49,7 +50,6 @@ floor_look() {
       floor_take_record
       ;;
   esac
-  wire_close
 }
 
 # floor_judge_public TPM2B_NV_PUBLIC...: whose index it is, by its public area, all of it (Part 2, 13.5)

@@ -9,8 +9,8 @@ wire_process=
 
 wire_open() {
   wire_bytes=
-  rm -f "$BOOTWARD_RUN/wire.in" "$BOOTWARD_RUN/wire.out"
-  mkfifo "$BOOTWARD_RUN/wire.in" "$BOOTWARD_RUN/wire.out" || stop no-work-folder "The folder $BOOTWARD_RUN takes no pipes."
+  [ -p "$BOOTWARD_RUN/wire.out" ] || mkfifo "$BOOTWARD_RUN/wire.in" "$BOOTWARD_RUN/wire.out" ||
+    stop no-work-folder "The folder $BOOTWARD_RUN takes no pipes."
   # A program that is gone is noticed by what it does not answer.
   trap '' PIPE
   tpm2 send <"$BOOTWARD_RUN/wire.in" >"$BOOTWARD_RUN/wire.out" 2>"$BOOTWARD_RUN/tpm.log" &
