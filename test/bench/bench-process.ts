@@ -13,7 +13,7 @@ export interface Measurement {
 const TICKS_PER_SECOND = 100;
 
 /** User and system time of a whole process so far, as the kernel counts it (proc(5), fields 14 and 15). */
-export function cpuSecondsOf(process: ChildProcess): number {
+export function cpuSecondsOf(process: { pid?: number | undefined }): number {
   const fields = readFileSync(`/proc/${process.pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
