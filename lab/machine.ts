@@ -18,6 +18,8 @@ export interface MachineSetup {
   memoryMib?: number;
   /** The machine goes on after the guest reboots; else a reboot ends it. */
   allowReboot?: boolean;
+  /** It has an i6300esb, which resets it when it is armed and nobody feeds it. */
+  watchdog?: boolean;
 }
 
 /** A machine that is powered on: QEMU with OVMF, no disk, one network card, a TPM 2.0. */
@@ -105,6 +107,7 @@ function qemuArguments(
     ...['-chardev', `file,id=serial,path=${optionValue(serialLog)}`, '-serial', 'chardev:serial'],
     ...['-object', 'rng-random,id=rng,filename=/dev/urandom', '-device', 'virtio-rng-pci,rng=rng'],
     ...['-netdev', 'user,id=net,ipv6=off', '-device', card],
+    ...(setup.watchdog === true ? ['-device', 'i6300esb'] : []),
     ...['-chardev', `socket,id=tpm,path=${optionValue(tpmSocket)}`, '-tpmdev', 'emulator,id=tpm,chardev=tpm'],
     ...['-device', 'tpm-crb,tpmdev=tpm', '-smbios', `type=1,serial=${optionValue(setup.name)}`],
     // Else firmware tries PXE and IPv6 for two minutes before it comes to HTTP.

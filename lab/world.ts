@@ -54,6 +54,7 @@ export interface World {
     moreSigners?: readonly Uint8Array[];
     /** Goes on when its system reboots, as a machine on a shelf does. */
     allowReboot?: boolean;
+    watchdog?: boolean;
   }): Promise<Machine>;
 }
 
@@ -118,14 +119,14 @@ export async function createWorld(folder: string, cleanup: Cleanup): Promise<Wor
       await runCommand('boot-sign', ['publish', repository, '--socket', socket]);
     },
     createTpm: (name) => createSoftwareTpm(manufacturer, join(folder, 'tpms', name)),
-    async startMachine({ name, tpm, port = ports.firmware, moreSigners = [], allowReboot = false }) {
+    async startMachine({ name, tpm, port = ports.firmware, moreSigners = [], ...hardware }) {
       machines += 1;
       const machineFolder = join(folder, 'machines', `${machines}-${name}`);
       await mkdir(machineFolder, { recursive: true });
       const varsFile = join(machineFolder, 'vars.fd');
       const mac = `52:54:00:b0:07:${machines.toString(16).padStart(2, '0')}`;
       await writeFile(varsFile, await composeVars(world, { mac, port, moreSigners }));
-      return startMachine({ name, folder: machineFolder, varsFile, tpm, mac, allowReboot }, cleanup);
+      return startMachine({ name, folder: machineFolder, varsFile, tpm, mac, ...hardware }, cleanup);
     },
   };
   return world;
@@ -162,8 +163,9 @@ export async function publishFirstRelease(
 /** Composes and signs a stage-0 for this world's server; with `saveOnly` it is signed but never listed. */
 export async function signStage0(
   world: World,
-  { build, cmdline, saveOnly }: { build: number; cmdline?: string; saveOnly?: string },
+  on: { build: number; cmdline?: string; saveOnly?: string; watchdogSeconds?: number },
 ): Promise<Published['stage0']> {
+  const { build, cmdline, saveOnly, watchdogSeconds } = on;
   const said = await world.sign(
     'stage0',
     ...['--base', join(BUILD, 'stage0'), '--build', String(build), '--on-failure', 'poweroff'],
@@ -171,6 +173,7 @@ export async function signStage0(
     ...['--server-ca', join(world.dataDir, 'tls', 'ca.pem')],
     ...['--cmdline', cmdline ?? 'console=ttyS0 quiet panic=10'],
     ...(saveOnly === undefined ? [] : ['--sign-only', '--save', saveOnly]),
+    ...(watchdogSeconds === undefined ? [] : ['--watchdog', String(watchdogSeconds)]),
   );
   return JSON.parse(said) as Published['stage0'];
 }
