@@ -48,9 +48,13 @@ export function createStateGauges(registry: MetricsRegistry, on: StateSource): (
     showMetadata();
     const nowSeconds = secondsOf(on.clock);
     // Either way: somebody may have set the clock back.
-    if (Math.abs(nowSeconds - countedAtSeconds) >= COUNTED_EVERY_SECONDS) {
+    const isDue = Math.abs(nowSeconds - countedAtSeconds) >= COUNTED_EVERY_SECONDS;
+    // A slow database is not helped by being asked once more.
+    if (isDue && counting === undefined) {
       countedAtSeconds = nowSeconds;
-      counting = showCounts();
+      counting = showCounts().finally(() => {
+        counting = undefined;
+      });
     }
     await counting;
   };
@@ -128,8 +132,8 @@ function createCountGauges(registry: MetricsRegistry, on: StateSource): () => Pr
   }
 
   return async () => {
-    ready.set((await on.readiness.faults()).length === 0 ? 1 : 0);
     try {
+      ready.set((await on.readiness.faults()).length === 0 ? 1 : 0);
       await showNodes();
       await showRollouts();
       challenges.set(await on.figures.countOpenChallenges(secondsOf(on.clock)));
