@@ -18,10 +18,11 @@ ak_load() {
   ak_handle=${wire_answers# }
   ak_handle=${ak_handle%"${ak_handle#????????}"}
   # It says what it made (24.1.2): TPM2B_PUBLIC with both coordinates first, the Name last.
-  ak_public=$(printf '%.180s' "$ak_rest")
+  # Some TPMs leave out the zeros that a coordinate begins with.
+  ak_public=$(printf "%.$((0x${ak_rest%"${ak_rest#????}"} * 2 + 4))s" "$ak_rest")
   ak_name=$(last_of 72 "${ak_rest%0000??0000}")
   case $ak_public-$ak_name in
-    "0058$AK_TEMPLATE"*-0022000b*) ak_name=${ak_name#0022} ;;
+    00??"$AK_TEMPLATE"*-0022000b*) ak_name=${ak_name#0022} ;;
     *) ak_fail "The TPM makes another attestation key than it was asked for." ;;
   esac
   ak_ask 'save the attestation key' "800100000162$ak_handle" "800100000165$ak_handle"
@@ -47,12 +48,14 @@ ak_sign_evidence() {
 
 # A record whose kind is not known may be something else, which does not let itself be certified.
 ak_certify_floor() {
-  if wire_ask "800200000184$ak_handle$FLOOR_INDEX${FLOOR_INDEX}00000012${WIRE_NO_PASSWORD#00000009}${WIRE_NO_PASSWORD#00000009}${ak_extra}001000400000"; then
+  ak_password=${WIRE_NO_PASSWORD#00000009}
+  ak_certifying=800200000184$ak_handle$FLOOR_INDEX${FLOOR_INDEX}00000012$ak_password$ak_password
+  if wire_ask "$ak_certifying${ak_extra}001000400000"; then
     ak_take_signed 20
     floor_attest=$ak_attest floor_signature=$ak_signature
     # TPMS_NV_CERTIFY_INFO ends with the contents (Part 2, 10.12.10).
     floor_certified=$(last_of $((FLOOR_BYTES * 2)) "$ak_attest")
-  elif [ "$floor_state" != unpinned ]; then
+  elif [ "$floor_state" != unpinned ] || [ -z "$wire_code" ] || wire_is_later; then
     floor_unreadable "$(wire_complaint)"
   fi
 }

@@ -30,7 +30,7 @@ octal_of() {
 
 unhex() { # HEX
   octal=
-  octal_of "$1"
+  octal_of "$1" || return
   # shellcheck disable=SC2059 # the format is the bytes
   printf "$octal"
 }

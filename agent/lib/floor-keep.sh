@@ -23,7 +23,7 @@ floor_keep() {
     return
   fi
   read -r floor_approval <"$floor/approval"
-  read -r floor_state floor_record <"$floor/loaded"
+  read -r floor_state floor_record <"$floor/loaded" || stop floor-unreadable "This boot has not kept what it read of its floor."
   if [ "$floor_approval" = - ]; then
     floor_go_without
     return
@@ -131,8 +131,10 @@ floor_take_integer() {
   [ ${#floor_value} -eq 4 ] || return
   floor_value=$(printf "%.$((0x${floor_value#02} * 2))s" "$floor_tail")
   floor_rest=${floor_tail#"$floor_value"}
+  # As many bytes as the curve has, whatever zeros DER leaves out or puts in front: not every TPM takes fewer.
   floor_value=${floor_value#00}
-  floor_signature=$floor_signature$(printf '%04x' $((${#floor_value} / 2)))$floor_value
+  [ ${#floor_value} -le 64 ] || return
+  floor_signature=${floor_signature}0020$(printf "%.$((64 - ${#floor_value}))s" "$PCR_ZERO")$floor_value
 }
 
 # The TPM takes 64 bytes at once or not at all (Part 3, 31.7).

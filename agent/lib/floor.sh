@@ -19,7 +19,8 @@ floor_load() {
   floor_notice
   floor_expect || return 0
   [ "$floor_state" = none ] || floor_look
-  echo "$floor_state ${floor_record:--}" >"$floor/loaded"
+  echo "$floor_state ${floor_record:--}" >"$floor/loaded" ||
+    stop no-work-folder "The folder $BOOTWARD_RUN takes no files."
 }
 
 # For the running system, which has no key to tell whose record it is: the server does.

@@ -24,6 +24,8 @@ tuf_prepare() {
     cat "$BOOTWARD_ETC/$((root_version + 1)).root.json" >"$tuf/root.json"
     tuf_accept_root
   done
+  [ "$tuf_first" = "$BOOTWARD_ETC/root.json" ] || cmp -s "$BOOTWARD_ETC/$root_version.root.json" "$BOOTWARD_ETC/root.json" ||
+    config_refuse "the last of the roots, $root_version.root.json, is not root.json"
 }
 
 # 5.3: N+1 until there is none. The first of these requests is the first of the attempt, and learns the
