@@ -13,9 +13,10 @@ beforeEach(async () => {
 });
 afterEach(() => desk.close());
 
-const digestIn = (text: string) => /SHA-256 of what the first root says: ([0-9a-f]{64})/.exec(text)?.[1];
-const dryRun = (file: string) =>
-  desk.run('sign', file, '--new-repository', '--key', desk.privateFile('carol'), '--dry-run');
+const digestIn = (text: string) => /SHA-256 of all that is signed here: ([0-9a-f]{64})/.exec(text)?.[1];
+const signAsCarol = (file: string, ...args: string[]) =>
+  desk.run('sign', file, '--new-repository', '--key', desk.privateFile('carol'), ...desk.secret(), ...args);
+const dryRun = (file: string) => signAsCarol(file, '--dry-run');
 
 describe('five people, three of whom must sign', () => {
   let server: PublishedServer;
@@ -60,12 +61,22 @@ describe('five people, three of whom must sign', () => {
 
     const root = join(folder, 'metadata', '1.root.json');
     const inspected = JSON.parse((await desk.run('inspect', root, '-o', 'json')).stdout);
-    expect(inspected.signedSha256).toBe(digestIn(proposed.stdout));
+    const looked = JSON.parse(
+      (await desk.run('inspect', desk.path('alice/root-1.json'), '-o', 'json')).stdout,
+    );
+    expect(looked.proposalSha256).toBe(digestIn(proposed.stdout));
+    expect(inspected.signedSha256, 'a lone root, by the proposal of who signed').toBe(
+      looked.signedSha256.root,
+    );
     expect(inspected.signatures).toHaveLength(3);
-    expect(await desk.run('verify', folder, '--root', root)).toMatchObject({
+    const verified = await desk.run('verify', folder, '--root', root);
+    expect(verified).toMatchObject({
       status: 0,
       stdout: expect.stringContaining('good: 6 roles, 0 artifacts'),
     });
+    expect(verified.stdout, 'what people compared is in force').toContain(
+      `SHA-256 of all that was signed when it was made: ${digestIn(proposed.stdout)}`,
+    );
     expect(await desk.run('keys', folder)).toMatchObject({ status: 0, stdout: '' });
     const published = await desk.run('publish', folder, '--socket', server.config.operators.socket);
     expect(published).toMatchObject({ status: 0, stdout: expect.stringContaining('served now: root 1') });
@@ -77,7 +88,9 @@ describe('five people, three of whom must sign', () => {
     expect(await desk.run('release', folder, ...release, ...files, ...erin, ...online)).toMatchObject({
       status: 0,
     });
-    expect((await desk.run('verify', folder)).stdout).toContain('channels/demo/1.json "one"');
+    const later = await desk.run('verify', folder);
+    expect(later.stdout).toContain('channels/demo/1.json "one"');
+    expect(later.stdout, 'other things have been signed since').not.toContain('signed when it was made');
   });
 });
 
@@ -93,6 +106,7 @@ describe('people who make a repository', () => {
     const added = `root: 3 of 5 keys \\(new\\), adds .*${await desk.keyIdOf('bob')}`;
     expect(shown.stdout).toMatch(new RegExp(added));
     const listed = await desk.run('pending', 'list', desk.signing);
+    expect(digestIn(listed.stdout)).toBe(digestIn(stdout));
     expect(listed.stdout).toMatch(new RegExp(added));
   });
 
@@ -130,6 +144,45 @@ describe('people who make a repository', () => {
     const other = digestIn((await dryRun(file)).stdout);
     expect(other).toMatch(/^[0-9a-f]{64}$/);
     expect(other).not.toBe(digestIn(stdout));
+  });
+
+  it('S1 are not cheated by a composer who gives them the same root, and a channel to one of his own keys', async () => {
+    const { stdout } = await desk.propose();
+    const honest = desk.path('carol/honest.json');
+    copyFileSync(desk.proposal, honest);
+    await desk.run('pending', 'drop', desk.signing, '--name', 'root-1');
+    const more = ['--key', `channel-demo=${desk.publicFile('mallory')}`, '--threshold', 'channel-demo=1'];
+    await desk.rootInit(...desk.keyOptions(), ...more, ...THRESHOLDS);
+    const cheating = desk.path('carol/cheating.json');
+    copyFileSync(desk.proposal, cheating);
+    const inspect = async (file: string) =>
+      JSON.parse((await desk.run('inspect', file, '-o', 'json')).stdout);
+    expect((await inspect(cheating)).signedSha256.root).toBe((await inspect(honest)).signedSha256.root);
+
+    const other = digestIn((await dryRun(cheating)).stdout);
+    expect(other).toMatch(/^[0-9a-f]{64}$/);
+    expect(other).not.toBe(digestIn(stdout));
+    const before = readFileSync(cheating);
+    for (const args of [[], ['--dry-run']])
+      expect(await signAsCarol(cheating, '--expect', digestIn(stdout) ?? '', ...args)).toMatchObject({
+        status: 65,
+        stdout: '',
+        stderr: expect.stringMatching(/not the proposal that you looked at.*\(tuf-proposal-unexpected\)/),
+      });
+    expect(readFileSync(cheating)).toEqual(before);
+    expect(await signAsCarol(honest, '--expect', digestIn(stdout) ?? '')).toMatchObject({ status: 0 });
+    expect(digestIn((await dryRun(honest)).stdout), 'signatures are not signed').toBe(digestIn(stdout));
+  });
+
+  it('sign nothing by half of a hash', async () => {
+    await desk.propose();
+    const before = readFileSync(desk.proposal);
+    for (const digest of ['', 'abcdef12', 'A'.repeat(64)])
+      expect(await signAsCarol(desk.proposal, '--expect', digest)).toMatchObject({
+        status: 64,
+        stderr: expect.stringContaining('64 lower-case hex digits'),
+      });
+    expect(readFileSync(desk.proposal)).toEqual(before);
   });
 
   it('give a proposal up, and make another one', async () => {

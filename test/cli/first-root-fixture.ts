@@ -4,7 +4,7 @@ import { expect } from 'vitest';
 import { type Run, SigningDesk } from './boot-sign-fixture.ts';
 
 export const PEOPLE = ['alice', 'bob', 'carol', 'dave', 'erin'] as const;
-const KEYS = [...PEOPLE, 'dave/stage0', 'erin/release', 'service/online'];
+const KEYS = [...PEOPLE, 'dave/stage0', 'erin/release', 'service/online', 'mallory'];
 
 /** Root and targets by people; by a service what must be signed every day. */
 export const ROLES: Readonly<Record<string, readonly string[]>> = {

@@ -12,6 +12,7 @@ import { keyIdOf } from '../../signing/public-key.ts';
 import { describeProposal } from '../../signing/tuf/describe-proposal.ts';
 import { parseProposal } from '../../signing/tuf/proposal.ts';
 import { claimedBase } from '../../signing/tuf/proposal-base.ts';
+import { describeSignedTogether, signedTogetherSha256 } from '../../signing/tuf/signed-together.ts';
 import {
   type CommandContext,
   type CommandResult,
@@ -82,12 +83,22 @@ function inspectKeyFile(bytes: Uint8Array): CommandResult {
 function inspectProposal(bytes: Uint8Array): CommandResult {
   const proposal = parseProposal(bytes);
   const changes = [...describeProposal(proposal, claimedBase(proposal))];
+  const proposalSha256 = signedTogetherSha256(proposal.drafts);
+  const signedSha256 = Object.fromEntries(
+    proposal.drafts.map(({ role, canonical }) => [role, toHex(sha256(canonical))]),
+  );
   const signatures = Object.fromEntries(
     proposal.drafts.map((draft) => [draft.role, [...draft.signatures.keys()]]),
   );
   return {
-    lines: [`kind: proposal ${proposal.name}`, 'compared with what it says itself was in force:', ...changes],
-    json: { kind: 'proposal', name: proposal.name, changes, signatures },
+    lines: [
+      `kind: proposal ${proposal.name}`,
+      'compared with what it says itself was in force:',
+      ...changes,
+      describeSignedTogether(proposalSha256),
+      ...Object.entries(signedSha256).map(([role, digest]) => `signedSha256 of ${role}: ${digest}`),
+    ],
+    json: { kind: 'proposal', name: proposal.name, changes, proposalSha256, signedSha256, signatures },
   };
 }
 

@@ -47,6 +47,12 @@ export function toFiles(path: string, before: readonly string[] = []): readonly 
   return [...before, path];
 }
 
+export function toSha256(text: string): string {
+  if (!/^[0-9a-f]{64}$/.test(text))
+    throw new InvalidArgumentError('It is a SHA-256: 64 lower-case hex digits.');
+  return text;
+}
+
 /** Enough of an id that it hardly means two keys. */
 export function toKeyId(text: string): string {
   if (!/^[0-9a-f]{8,64}$/.test(text))

@@ -17,6 +17,7 @@ import {
   mergeProposals,
   missingIn,
 } from '../../signing/tuf/proposal.ts';
+import { describeSignedTogether, signedTogetherSha256 } from '../../signing/tuf/signed-together.ts';
 import { carryOut, printCarriedOut } from './carry-out.ts';
 import { changeRepository, type RepositoryWork } from './change-repository.ts';
 import {
@@ -83,12 +84,19 @@ async function describePending({ layout, current }: OpenFolder, name: string) {
   const missing = missingIn(proposal, known).map(describeMissing);
   const changes = [...describeProposal(proposal, current)];
   const outdated = [...describeOutdated(proposal, current)];
+  const proposalSha256 = signedTogetherSha256(proposal.drafts);
   return {
     lines: [
       name,
-      ...[...outdated, ...describeDropped(name, dropped), ...changes, ...missing].map((line) => `  ${line}`),
+      ...[
+        ...outdated,
+        ...describeDropped(name, dropped),
+        ...changes,
+        describeSignedTogether(proposalSha256),
+        ...missing,
+      ].map((line) => `  ${line}`),
     ],
-    json: { name, changes, missing, outdated, dropped },
+    json: { name, changes, proposalSha256, missing, outdated, dropped },
   };
 }
 
@@ -105,7 +113,11 @@ async function merge(
   let { proposal } = good;
   for (const file of options.from ?? []) proposal = mergeProposals(proposal, await loadProposal(file), known);
   const changes = [...describeProposal(proposal, current)];
-  showBeforeSigning(context, options, [...describeDropped(proposal.name, dropped), ...changes]);
+  showBeforeSigning(context, options, [
+    ...describeDropped(proposal.name, dropped),
+    ...changes,
+    describeSignedTogether(signedTogetherSha256(proposal.drafts)),
+  ]);
   // Kept whatever comes: the online keys may be on another machine than the files that people sent.
   await savePending(layout, proposal, 'replace');
   const carriedOut = await carryOut(repository, { proposal, keys, nowMs, whenPending: 'replace' });

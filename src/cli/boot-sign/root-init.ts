@@ -5,9 +5,10 @@ import { savePending } from '../../signing/repository/pending-folder.ts';
 import { RepositoryError } from '../../signing/repository/repository-error.ts';
 import { withRepositoryLock } from '../../signing/repository/repository-lock.ts';
 import { expiryAt, type RepositorySettings, saveSettings } from '../../signing/repository/settings.ts';
-import { describeFirstRoot, describeProposal } from '../../signing/tuf/describe-proposal.ts';
+import { describeProposal } from '../../signing/tuf/describe-proposal.ts';
 import { authoritiesOf, missingIn, type Proposal } from '../../signing/tuf/proposal.ts';
 import { proposeRepository } from '../../signing/tuf/propose.ts';
+import { signedTogetherSha256 } from '../../signing/tuf/signed-together.ts';
 import { printCarriedOut } from './carry-out.ts';
 import { type CommandContext, createFolderCommand, type OutputOptions, printResult } from './command.ts';
 import { type ExpiryOptions, settingsOf, withExpiry } from './expiry-options.ts';
@@ -48,17 +49,18 @@ async function rootInit(context: CommandContext, folder: string, options: RootIn
   const keyrings = await loadKeyrings(options.key, options.threshold ?? new Map());
   const trust = { keyrings, grantKeys: await loadGrantKeys(options.grantKey) };
   const proposal = proposeRepository(trust, expiryAt(context.clock.nowMs(), settings).offlineMs);
-  const changes = [...describeFirstRoot(proposal), ...describeProposal(proposal, undefined)];
+  const changes = [...describeProposal(proposal, undefined)];
   if (options.dryRun) {
     await printResult(context, options, { lines: ['would propose:', ...changes], json: { changes } });
     return;
   }
   const file = await saveFirst(layout, { proposal, settings });
+  const proposalSha256 = signedTogetherSha256(proposal.drafts);
   const missing = missingIn(proposal, authoritiesOf(proposal, undefined));
   const result = { lines: ['proposed:', ...changes], json: { changes } };
   await printCarriedOut(context, options, {
     result,
-    carriedOut: { inForce: false, file, missing, waiting: [] },
+    carriedOut: { inForce: false, file, proposalSha256, missing, waiting: [] },
   });
 }
 

@@ -15,6 +15,11 @@ import {
   signProposal,
 } from '../../signing/tuf/proposal.ts';
 import {
+  describeSignedTogether,
+  requireExpected,
+  signedTogetherSha256,
+} from '../../signing/tuf/signed-together.ts';
+import {
   type CommandContext,
   createFileSigningCommand,
   type OutputOptions,
@@ -22,12 +27,13 @@ import {
   showBeforeSigning,
 } from './command.ts';
 import { KEY_HELP, type KeyAccessOptions, withKeyOpener } from './key-access.ts';
-import { toFiles } from './options.ts';
+import { toFiles, toSha256 } from './options.ts';
 import { type BaseOptions, loadBase, withBase } from './trusted-base.ts';
 import { UsageError } from './usage-error.ts';
 
 interface SignOptions extends OutputOptions, KeyAccessOptions, BaseOptions {
   readonly key: readonly string[];
+  readonly expect?: string;
   readonly dryRun?: true;
 }
 
@@ -41,18 +47,30 @@ export function createSignCommand(context: CommandContext): Command {
     ),
   )
     .requiredOption('--key <KEY>', `more than once for several: ${KEY_HELP}`, toFiles)
+    .option(
+      '--expect <SHA256>',
+      'of all that is signed here, as --dry-run shows it: another proposal is refused',
+      toSha256,
+    )
     .option('--dry-run', 'show what you would sign, and sign nothing')
     .action((file: string, options: SignOptions) => sign(context, file, options));
 }
 
 async function sign(context: CommandContext, file: string, options: SignOptions): Promise<void> {
   const loaded = await loadProposal(file);
+  if (options.expect !== undefined) requireExpected(loaded, options.expect);
   const base = await loadBase(loaded, options, context.clock.nowMs());
   const known = authoritiesOf(loaded, base.current);
   const { proposal, dropped } = dropBadSignatures(loaded, known);
   const changes = [...describeProposal(proposal, base.current)];
-  const json = { changes, base: base.json, dropped };
-  const shown = [...base.lines, ...describeDropped(proposal.name, dropped), ...changes];
+  const proposalSha256 = signedTogetherSha256(proposal.drafts);
+  const json = { changes, proposalSha256, base: base.json, dropped };
+  const shown = [
+    ...base.lines,
+    ...describeDropped(proposal.name, dropped),
+    ...changes,
+    describeSignedTogether(proposalSha256),
+  ];
   if (options.dryRun) {
     const open = missingIn(proposal, known).map((missing) => `  ${describeMissing(missing)}`);
     await printResult(context, options, { lines: [...shown, ...open], json });

@@ -3,7 +3,6 @@ import type { Command } from 'commander';
 import type { JsonObject } from '../../core/strict-json.ts';
 import { layoutOf } from '../../signing/repository/layout.ts';
 import { loadMetadata, trustedMetadata } from '../../signing/repository/metadata-folder.ts';
-import { describeFirstRoot } from '../../signing/tuf/describe-proposal.ts';
 import { requireNext } from '../../signing/tuf/finish-proposal.ts';
 import type { Proposal } from '../../signing/tuf/proposal.ts';
 import { claimedBase, verifyBase } from '../../signing/tuf/proposal-base.ts';
@@ -60,8 +59,7 @@ export async function loadBase(
         ? trustedMetadata(await loadMetadata(layoutOf(repository)))
         : claimedBase(proposal);
   requireNext(proposal, current);
-  const first = current === undefined ? describeFirstRoot(proposal) : [];
-  const lines = [...(trustBase ? [WARNING] : []), ...describeCurrent(current, nowMs), ...first];
+  const lines = [...(trustBase ? [WARNING] : []), ...describeCurrent(current, nowMs)];
   return { current, lines, json: { verified: trustBase !== true, ...jsonOf(current) } };
 }
 

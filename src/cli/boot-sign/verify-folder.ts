@@ -5,6 +5,7 @@ import { readStoredArtifact, verifyStoredArtifact } from '../../signing/reposito
 import type { RepositoryLayout } from '../../signing/repository/layout.ts';
 import type { StoredMetadata } from '../../signing/repository/metadata-folder.ts';
 import { keyringsOf, requireVerifiableByNodes } from '../../signing/tuf/keyrings.ts';
+import { firstSignedTogetherSha256 } from '../../signing/tuf/signed-together.ts';
 import { verifyMetadata } from '../../signing/tuf/verify-metadata.ts';
 import { repositoryOf, type VerifiedRepository } from '../../signing/tuf/verify-repository.ts';
 
@@ -12,6 +13,8 @@ export interface VerifiedFolder {
   readonly repository: VerifiedRepository;
   /** SHA-256 to length of every artifact that is listed, directly or by a manifest. */
   readonly artifacts: ReadonlyMap<string, number>;
+  /** Of all that was signed when it was made, as long as nothing but snapshot and timestamp was signed since. */
+  readonly firstProposalSha256: string | undefined;
 }
 
 /** Metadata as a client judges them, then every byte that they name, directly or through a manifest. */
@@ -39,5 +42,5 @@ export async function verifyFolder(input: {
     }
     artifacts.set(listing.sha256, listing.length);
   }
-  return { repository, artifacts };
+  return { repository, artifacts, firstProposalSha256: firstSignedTogetherSha256(trusted) };
 }

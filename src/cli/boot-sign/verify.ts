@@ -28,7 +28,7 @@ async function verify(context: CommandContext, folder: string, options: VerifyOp
   await printResult(context, options, describe(verified, context.clock.nowMs()));
 }
 
-function describe({ repository, artifacts }: VerifiedFolder, nowMs: number) {
+function describe({ repository, artifacts, firstProposalSha256 }: VerifiedFolder, nowMs: number) {
   const warnings = expiryWarnings(repository, nowMs);
   const roles = [...repository.roles].map(([role, { version, expiresMs }]) => ({
     role,
@@ -43,6 +43,9 @@ function describe({ repository, artifacts }: VerifiedFolder, nowMs: number) {
       ...releases.map(({ target, name }) => `${target} "${name}"`),
       ...builds.map(({ target }) => target),
       ...warnings.map((warning) => `warning: ${warning}`),
+      ...(firstProposalSha256 === undefined
+        ? []
+        : [`SHA-256 of all that was signed when it was made: ${firstProposalSha256}`]),
       `good: ${roles.length} roles, ${artifacts.size} artifacts`,
     ],
     json: {
@@ -50,6 +53,7 @@ function describe({ repository, artifacts }: VerifiedFolder, nowMs: number) {
       releases: releases.map((listing) => ({ ...listing })),
       stage0Builds: builds.map((listing) => ({ ...listing })),
       artifacts: artifacts.size,
+      ...(firstProposalSha256 !== undefined && { firstProposalSha256 }),
       warnings: [...warnings],
       expires: new Date(repository.expiresMs).toISOString(),
     },

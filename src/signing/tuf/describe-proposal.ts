@@ -1,5 +1,4 @@
 import { canonicalize } from '@tufjs/canonical-json';
-import { sha256, toHex } from '../../core/bytes.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../core/strict-json.ts';
 import { type Draft, unsignedFile } from './draft.ts';
 import { SIGNED_AT_FIELD } from './envelope.ts';
@@ -21,16 +20,6 @@ export function describeProposal(
   current: TrustedMetadata | undefined,
 ): readonly string[] {
   return drafts.flatMap((draft) => withTitle(draft, changesOf(draft, current), 'says the same as before'));
-}
-
-/**
- * What people in different places compare before they sign the first root, and with the root that they get in the
- * end: nothing else vouches for it.
- */
-export function describeFirstRoot({ drafts }: Pick<Proposal, 'drafts'>): readonly string[] {
-  return drafts
-    .filter(({ role, version }) => role === 'root' && version === 1)
-    .map(({ canonical }) => `SHA-256 of what the first root says: ${toHex(sha256(canonical))}`);
 }
 
 /** All that one file says, of any role, when nothing is known of what was in force before. */

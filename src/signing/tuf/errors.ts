@@ -25,6 +25,8 @@ export type TufErrorCode =
   | 'tuf-target-invalid'
   /** Not a proposal, or not the same one. */
   | 'tuf-proposal-invalid'
+  /** A good proposal, and not the one that was looked at. */
+  | 'tuf-proposal-unexpected'
   /** The repository has moved on since it was proposed. */
   | 'tuf-proposal-outdated'
   /** A signing service claims version numbers far beyond what is in force. */
