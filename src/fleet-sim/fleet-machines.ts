@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Behaviour } from './behaviour.ts';
 import type { Chip } from './chip/chip.ts';
 import { createMachine, type Machine } from './machine.ts';
@@ -9,8 +10,8 @@ const TICK_MS = 100;
 
 /**
  * Machines of these chips that start this stage-0. A chip's reset count may never go back, also from one run of the
- * simulation to the next, and is written down nowhere: it begins at the time of day, in ticks of which no boot needs
- * fewer than one.
+ * simulation to the next, and is written down nowhere: it begins at the time of day in ticks, and a run ends when that
+ * time is past its last one ({@link restUntilCounted}).
  */
 export async function createMachines(on: {
   chips: readonly Chip[];
@@ -36,4 +37,10 @@ export async function createMachines(on: {
       return createMachine(node, on.behaviours[index] ?? { kind: 'healthy' });
     }),
   );
+}
+
+/** Boots that came faster than ticks are ahead of the time of day. */
+export async function restUntilCounted(machines: readonly Machine[]): Promise<void> {
+  const highest = Math.max(...machines.map(({ node }) => node.clockInfo.resetCount));
+  await delay(Math.max(0, EPOCH_MS + highest * TICK_MS - Date.now()));
 }

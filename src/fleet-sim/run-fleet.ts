@@ -4,7 +4,7 @@ import { mixBehaviours } from './behaviour.ts';
 import { logOfStage0 } from './firmware/stage0-log.ts';
 import { powerOnAll, type Turn } from './fleet.ts';
 import { loadChips } from './fleet-folder.ts';
-import { createMachines } from './fleet-machines.ts';
+import { createMachines, restUntilCounted } from './fleet-machines.ts';
 import { type FleetReport, reportOf } from './fleet-report.ts';
 import { MAX_SECONDS, type RunOptions, toAddress, toCount, toMixture } from './run-options.ts';
 
@@ -39,7 +39,9 @@ export async function runFleet(folder: string, options: RunOptions): Promise<Fle
     if (wave > 0) await delay(restSeconds * 1000, undefined, { signal }).catch(() => undefined);
     turns.push(...(await powerOnAll(machines, limits)));
   }
-  return reportOf(turns, (performance.now() - startedAt) / 1000);
+  const report = reportOf(turns, (performance.now() - startedAt) / 1000);
+  await restUntilCounted(machines);
+  return report;
 }
 
 async function loadMachines(folder: string, options: RunOptions) {

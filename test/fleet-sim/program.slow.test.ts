@@ -85,7 +85,7 @@ test('one that was told has it enrol, boot, download and report as it is told to
 test('the same fleet comes back: its keys are kept, and no counter goes back', async () => {
   const report = await run('--nodes', '3', '--waves', '2');
   // The one that was off until now enrols.
-  expect([report.enrolments, report.boots, report.endings]).toEqual([1, 6, { up: 3 }]);
+  expect([report.enrolments, report.boots, report.endings, report.faults]).toEqual([1, 6, { up: 3 }, {}]);
 });
 
 test('it ends after its last second, also when a wave is an hour away', async () => {

@@ -1,3 +1,4 @@
+import 'reflect-metadata';
 import { X509CrlGenerator } from '@peculiar/x509';
 import { verifyEkCertificate } from '../../../src/attestation/endorsement/ek-certificate.ts';
 import { mergeTrustAnchors, parseTrustAnchors } from '../../../src/attestation/endorsement/trust-anchors.ts';
