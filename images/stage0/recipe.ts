@@ -1,3 +1,5 @@
+import { SETTINGS_LINE } from '../../src/signing/efi/stage0-image.ts';
+
 /** What goes into the userland that stage-0 and the demo OS share. Paths are Debian's, below the root. */
 
 /** Programs; the libraries they need follow from them. */
@@ -75,6 +77,7 @@ export const TEXT_FILES: Readonly<Record<string, string>> = {
 export const OS_RELEASE = `NAME="Bootward stage-0"
 ID=bootward-stage0
 PRETTY_NAME="Bootward stage-0 (Debian 12 packages)"
+${SETTINGS_LINE}
 `;
 
 /** Firmware loads the image whole: aim at the first, never exceed the second. */

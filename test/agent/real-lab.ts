@@ -7,6 +7,7 @@ import { runCommand } from '../../lab/command.ts';
 import { createTpmManufacturer } from '../../lab/software-tpm.ts';
 import { floorSettingsOf } from '../../src/cli/boot-sign/floor-settings.ts';
 import { asciiBytes, sha256, toHex } from '../../src/core/bytes.ts';
+import { SETTINGS_LINE } from '../../src/signing/efi/stage0-image.ts';
 import { measureUki } from '../../src/signing/efi/uki-measurement.ts';
 import { type TufKey, tufKeyOf } from '../../src/signing/public-key.ts';
 import { buildTinyPe } from '../signing/efi/tiny-pe.ts';
@@ -126,7 +127,7 @@ async function publish(folder: string, on: { socket: string; port: number }): Pr
   const base = makeFolder(folder, 'base');
   for (const name of ['linuxx64.efi.stub', 'vmlinuz']) file(`base/${name}`, buildTinyPe());
   file('base/initramfs.cpio.zst', 'an initramfs');
-  file('base/os-release', 'ID=lab\n');
+  file('base/os-release', `ID=lab\n${SETTINGS_LINE}\n`);
   await sign(
     'stage0',
     ...['--base', base, '--build', '1', '--server-url', `https://127.0.0.1:${on.port}`],

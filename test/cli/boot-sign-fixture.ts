@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { runBootSign } from '../../src/cli/boot-sign/program.ts';
 import { createSecureBootPair } from '../../src/cli/boot-sign/secure-boot-certificate.ts';
+import { SETTINGS_LINE } from '../../src/signing/efi/stage0-image.ts';
 import { buildTinyPe } from '../signing/efi/tiny-pe.ts';
 
 export const NOW_MS = Date.parse('2026-11-21T12:00:00Z');
@@ -33,7 +34,7 @@ export class SigningDesk {
     this.write('base/vmlinuz', buildTinyPe([{ name: '.text', data: Buffer.alloc(700, 8) }]));
     this.write('base/initramfs.cpio.zst', 'a base initramfs');
     this.write('base/linuxx64.efi.stub', buildTinyPe());
-    this.write('base/os-release', 'ID=bootward\n');
+    this.write('base/os-release', `ID=bootward\n${SETTINGS_LINE}\n`);
   }
 
   path(name: string): string {

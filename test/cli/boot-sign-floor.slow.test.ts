@@ -58,6 +58,17 @@ describe('the floor key', () => {
     expect(await desk.run('verify', desk.repository)).toMatchObject({ status: 0 });
   });
 
+  it('is baked into no base whose agent would not read it', async () => {
+    desk.write('base/os-release', 'ID=bootward\n');
+    expect(await desk.stage0(7)).toMatchObject({
+      status: 64,
+      stderr: expect.stringContaining('was built for another boot-sign'),
+    });
+    expect(await desk.run('verify', desk.repository, '-o', 'json')).toMatchObject({
+      stdout: expect.not.stringContaining('stage0/'),
+    });
+  });
+
   it('may be elsewhere', async () => {
     const elsewhere = await newKey('elsewhere', 'ecdsa-sha2-nistp256');
     rmSync(keyPath());

@@ -3,7 +3,12 @@ import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { toHex, utf8Bytes } from '../../core/bytes.ts';
 import { referenceOf } from '../../signing/artifact.ts';
-import { composeStage0, type Stage0Base, type Stage0Image } from '../../signing/efi/stage0-image.ts';
+import {
+  composeStage0,
+  SETTINGS_LINE,
+  type Stage0Base,
+  type Stage0Image,
+} from '../../signing/efi/stage0-image.ts';
 import { type Architecture, STAGE0_ROLE, stage0Target } from '../../signing/names.ts';
 import { storeArtifact } from '../../signing/repository/artifact-folder.ts';
 import type { StoredMetadata } from '../../signing/repository/metadata-folder.ts';
@@ -176,11 +181,16 @@ async function approve(
 
 async function loadBase(folder: string, architecture: Architecture): Promise<Stage0Base> {
   const read = (name: string) => readFile(join(folder, name));
+  const osRelease = await read('os-release');
+  if (!Buffer.from(osRelease).toString('latin1').split('\n').includes(SETTINGS_LINE))
+    throw new UsageError(
+      `${folder} was built for another boot-sign, whose settings its agent reads: build it again ("make images")`,
+    );
   return {
     kernel: await read('vmlinuz'),
     initramfs: await read('initramfs.cpio.zst'),
     stub: await read(STUB_NAMES[architecture]),
-    osRelease: await read('os-release'),
+    osRelease,
   };
 }
 

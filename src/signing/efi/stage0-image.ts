@@ -19,6 +19,9 @@ export interface Stage0Image extends UkiMeasurement {
 
 /** Firmware loads it whole, on slow links and into small memories. */
 export const MAX_STAGE0_BYTES = 24 * 1024 * 1024;
+/** In a base's os-release: which files in /etc/bootward its agent reads. Another agent would leave some out silently. */
+export const SETTINGS_LINE = 'BOOTWARD_SETTINGS=2';
+
 const CONFIG_FOLDER = 'etc/bootward';
 const CONFIG_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 
