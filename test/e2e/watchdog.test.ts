@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Cleanup, createCleanup } from '../../lab/cleanup.ts';
+import type { SoftwareTpm } from '../../lab/software-tpm.ts';
 import {
   acceptManufacturer,
   CHANNEL,
@@ -15,10 +16,12 @@ const WATCHDOG_SECONDS = 60;
 
 let cleanup: Cleanup;
 let world: World;
+let tpm: SoftwareTpm;
 
 beforeAll(async () => {
   cleanup = createCleanup();
   world = await createWorld(cleanup.createFolder('watchdog'), cleanup);
+  tpm = await world.createTpm('machine');
   await acceptManufacturer(world);
   await world.startServer();
   await publishFirstRelease(world, { plays: 'hang' });
@@ -32,7 +35,6 @@ afterAll(async () => {
 });
 
 test('R10 a release that hangs is reset by the watchdog that stage-0 armed, and its machine asks again', async () => {
-  const tpm = await world.createTpm('machine');
   await world.admin('ek', 'import', tpm.ekCertificateFile, '--channel', CHANNEL);
   const machine = await world.startMachine({ name: 'machine', tpm, allowReboot: true, watchdog: true });
   await machine.waitFor(new RegExp(`step=watchdog seconds=${WATCHDOG_SECONDS}\\b`), 240);
