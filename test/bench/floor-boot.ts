@@ -11,7 +11,7 @@ import {
 } from '../../lab/world.ts';
 import { cpuSecondsOf, type Measurement, median } from './bench-process.ts';
 
-const ROUNDS = 7;
+const ROUNDS = 4;
 const BOOT_SECONDS = 300;
 
 interface Boot {
@@ -23,7 +23,7 @@ interface Boot {
 
 /**
  * What the floor costs a boot under emulation: machines that keep one beside machines whose stage-0 has no floor key, in
- * turn. A quarter of an hour, so not part of `make bench`.
+ * turn. Eight minutes.
  */
 export async function benchFloorBoot(): Promise<Measurement[]> {
   const cleanup = createCleanup();
