@@ -1,7 +1,7 @@
 import type { KnownFloor, VerdictRecord } from '../attestation/attestation-store.ts';
 import { encodeFloorRecord } from '../attestation/floor/floor-record.ts';
 import type { Purpose } from '../attestation/quote/purpose.ts';
-import { insertAuditEvent } from './audit-events.ts';
+import { insertNodeEvent } from './audit-events.ts';
 import type { DatabaseTransaction } from './database.ts';
 
 /**
@@ -51,18 +51,11 @@ const AHEAD_EVERY_SECONDS = 24 * 3600;
 export async function reportFloorAhead(tx: DatabaseTransaction, verdict: VerdictRecord): Promise<void> {
   const ahead = verdict.reasons.find(({ code }) => code === AHEAD_KIND);
   if (ahead === undefined || verdict.nodeId === undefined) return;
-  const told = await tx
-    .selectFrom('audit_events')
-    .select('id')
-    .where('kind', '=', AHEAD_KIND)
-    .where('subject', '=', verdict.nodeId)
-    .where('at', '>', verdict.atSeconds - AHEAD_EVERY_SECONDS)
-    .executeTakeFirst();
-  if (told !== undefined) return;
-  await insertAuditEvent(tx, {
+  await insertNodeEvent(tx, {
     atSeconds: verdict.atSeconds,
     kind: AHEAD_KIND,
     subject: verdict.nodeId,
     detail: { why: ahead.message },
+    quietSeconds: AHEAD_EVERY_SECONDS,
   });
 }

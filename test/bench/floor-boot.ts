@@ -9,7 +9,7 @@ import {
   signStage0,
   type World,
 } from '../../lab/world.ts';
-import { cpuSecondsOf, type Measurement, median } from './bench-process.ts';
+import { cpuSecondsOf, type Measurement, median, spreadOf } from './bench-process.ts';
 
 const ROUNDS = 4;
 const BOOT_SECONDS = 300;
@@ -80,10 +80,6 @@ async function bootOnce(world: World, tpm: SoftwareTpm): Promise<Boot> {
   const seconds = (await cpuAt('handover')) - start;
   await machine.powerOff();
   return { seconds, yardstick };
-}
-
-function spreadOf(values: readonly number[]): string {
-  return `${median(values).toFixed(2)} (${Math.min(...values).toFixed(2)}–${Math.max(...values).toFixed(2)})`;
 }
 
 if (import.meta.main) console.table(await benchFloorBoot());

@@ -4,7 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { cpuSecondsOf, download, type Measurement, median } from './bench-process.ts';
+import { cpuSecondsOf, download, type Measurement, spreadOf } from './bench-process.ts';
 import {
   type BenchServer,
   type BenchWorld,
@@ -40,12 +40,10 @@ export async function benchServing(): Promise<Measurement[]> {
     await Promise.all([ours.stop(), nginx.stop()]);
     await world.remove();
   }
-  const show = (values: readonly number[]): string =>
-    `${median(values).toFixed(2)} (${Math.min(...values).toFixed(2)}–${Math.max(...values).toFixed(2)})`;
   return [
-    { name: 'server CPU s per GiB over TLS, Bootward', value: show(seconds.ours), aim: '' },
-    { name: 'server CPU s per GiB over TLS, nginx', value: show(seconds.nginx), aim: '' },
-    { name: 'ratio to nginx in the same round', value: show(seconds.ratio), aim: '≤ 1.0' },
+    { name: 'server CPU s per GiB over TLS, Bootward', value: spreadOf(seconds.ours), aim: '' },
+    { name: 'server CPU s per GiB over TLS, nginx', value: spreadOf(seconds.nginx), aim: '' },
+    { name: 'ratio to nginx in the same round', value: spreadOf(seconds.ratio), aim: '≤ 1.0' },
   ];
 }
 

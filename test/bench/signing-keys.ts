@@ -8,7 +8,7 @@ import { KeyOpener } from '../../src/signing/keys/open-key.ts';
 import { MECHANISMS } from '../../src/signing/keys/pkcs11-mechanism.ts';
 import { createPrivateKeyFor, publicKeyOf } from '../../src/signing/public-key.ts';
 import { PIN, SOFTHSM_MODULE, SoftHsm } from '../signing/keys/pkcs11-softhsm.ts';
-import { type Measurement, median } from './bench-process.ts';
+import { type Measurement, spreadOf } from './bench-process.ts';
 
 const SCHEMES = ['ed25519', 'ecdsa-sha2-nistp256', 'rsassa-pss-sha256'] as const;
 type BenchScheme = (typeof SCHEMES)[number];
@@ -156,7 +156,7 @@ async function roundOf({ workers, action }: Contender): Promise<number> {
 }
 
 function rate(name: string, rates: readonly number[] = []): Measurement {
-  return { name: `signatures per second, ${name}`, value: show(rates, 0), aim: '' };
+  return { name: `signatures per second, ${name}`, value: spreadOf(rates, 0), aim: '' };
 }
 
 function ratio(
@@ -166,13 +166,7 @@ function ratio(
   aim = '',
 ): Measurement {
   const ratios = ours.map((value, round) => value / (theirs[round] ?? Number.NaN));
-  return { name: `ratio, ${name}`, value: show(ratios, 2), aim };
-}
-
-/** The middle round, and between which two all of them lie. */
-function show(values: readonly number[], digits: number): string {
-  const [least, most] = [Math.min(...values), Math.max(...values)];
-  return `${median(values).toFixed(digits)} (${least.toFixed(digits)}–${most.toFixed(digits)})`;
+  return { name: `ratio, ${name}`, value: spreadOf(ratios, 2), aim };
 }
 
 if (import.meta.main) console.table(await benchKeyStores());

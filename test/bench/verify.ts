@@ -14,7 +14,7 @@ import { padInteger } from '../../src/tpm/public-key.ts';
 import { parseTpmtSignature } from '../../src/tpm/signature.ts';
 import { createEk, NOW_MS } from '../attestation/endorsement/certificate-maker.ts';
 import { EXTRA_DATA, POLICY, pcrsOf, sealEvidence, validInput } from '../attestation/evidence-fixture.ts';
-import { type Measurement, median } from './bench-process.ts';
+import { type Measurement, spreadOf } from './bench-process.ts';
 import { benchCheckquote } from './checkquote.ts';
 
 /** All figures are of one core: they count the CPU time of this process, not what else the machine does. */
@@ -44,9 +44,9 @@ function benchQuote(kind: AkKind, name: string): Measurement[] {
   const [whole, bare] = ratesOf(quote, bareVerify(loaded.key, untrusted));
   const ratio = whole.map((rate, round) => rate / (bare[round] ?? Number.NaN));
   return [
-    { name: `quotes verified per second, ${name}`, value: show(whole, 0), aim: '' },
-    { name: `bare crypto.verify per second, ${name}`, value: show(bare, 0), aim: '' },
-    { name: `ratio to bare crypto.verify, ${name}`, value: show(ratio, 3), aim: '≥ 0.90' },
+    { name: `quotes verified per second, ${name}`, value: spreadOf(whole, 0), aim: '' },
+    { name: `bare crypto.verify per second, ${name}`, value: spreadOf(bare, 0), aim: '' },
+    { name: `ratio to bare crypto.verify, ${name}`, value: spreadOf(ratio, 3), aim: '≥ 0.90' },
   ];
 }
 
@@ -78,8 +78,12 @@ function benchLog(): Measurement[] {
   );
   const size = `${(log.length / 1000).toFixed(0)} KB, ${events.length} events`;
   return [
-    { name: `event logs parsed and replayed per second (${size})`, value: show(replays, 0), aim: '≥ 3000' },
-    { name: 'evidence with that log per second, P-256', value: show(wholes, 0), aim: '' },
+    {
+      name: `event logs parsed and replayed per second (${size})`,
+      value: spreadOf(replays, 0),
+      aim: '≥ 3000',
+    },
+    { name: 'evidence with that log per second, P-256', value: spreadOf(wholes, 0), aim: '' },
   ];
 }
 
@@ -101,12 +105,12 @@ async function benchEk(): Promise<Measurement[]> {
   return [
     {
       name: 'EK certificates verified per second (P-256, one intermediate)',
-      value: show(rates, 0),
+      value: spreadOf(rates, 0),
       aim: '≥ 1500',
     },
     {
       name: `ms for an EK certificate with ${NAMESAKES} CAs of its issuer's name`,
-      value: show(
+      value: spreadOf(
         refusals.map((rate) => 1000 / rate),
         1,
       ),
@@ -154,12 +158,6 @@ function rateOf(action: () => unknown, calls: number): number {
   for (let call = 0; call < calls; call += 1) action();
   const { user, system } = process.cpuUsage(before);
   return (calls * 1e6) / (user + system);
-}
-
-/** The middle round, and between which two all of them lie. */
-function show(values: readonly number[], digits: number): string {
-  const [least, most] = [Math.min(...values), Math.max(...values)];
-  return `${median(values).toFixed(digits)} (${least.toFixed(digits)}–${most.toFixed(digits)})`;
 }
 
 if (import.meta.main) console.table(await benchVerify());

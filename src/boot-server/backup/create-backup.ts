@@ -4,8 +4,8 @@ import { type FileHandle, open, readdir, readFile, stat, unlink } from 'node:fs/
 import { dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { openTemporaryFile } from '../../core/durable-file.ts';
+import { isErrno } from '../../core/errno.ts';
 import { referenceOf } from '../../signing/artifact.ts';
-import { isErrno } from '../../signing/keys/key-file.ts';
 import { SERVED_FLOOR_FILE } from '../../signing/repository/served-floor.ts';
 import { type EntrySource, type Lock, readArchive, writeArchive } from './archive.ts';
 import { BackupError } from './backup-error.ts';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { access, rename, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncFolder } from '../../core/durable-file.ts';
-import { isErrno } from '../../signing/keys/key-file.ts';
+import { isErrno } from '../../core/errno.ts';
 import { SERVED_FLOOR_FILE } from '../../signing/repository/served-floor.ts';
 
 export const PENDING = 'restore-pending';

@@ -6,6 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { Readable } from 'node:stream';
 import { bytesEqual } from '../../core/bytes.ts';
 import { syncFolder, writeFileDurably } from '../../core/durable-file.ts';
+import { readIfThere } from '../../core/errno.ts';
 import { type ArtifactStore, createArtifactStore } from '../../storage/artifact-store.ts';
 import { openDatabase } from '../../storage/database.ts';
 import { type Voided, voidWhatMovedOn } from '../../storage/restored-database.ts';
@@ -16,7 +17,6 @@ import { BackupError } from './backup-error.ts';
 import { damaged } from './byte-reader.ts';
 import { lockDatabase, type OldTrust, trustOf } from './old-database.ts';
 import { finishRestore, PENDING } from './pending-restore.ts';
-import { readIfThere } from './read-if-there.ts';
 import { settleFloor } from './restored-floor.ts';
 import { type CarriedRoots, carryRoots } from './restored-roots.ts';
 

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileDurably } from '../../core/durable-file.ts';
+import { readIfThere } from '../../core/errno.ts';
 import {
   encodeServedFloor,
   parseServedFloor,
@@ -9,7 +10,6 @@ import {
 import type { SeenRoles } from '../../signing/tuf/seen-metadata.ts';
 import { differenceFromServed, type StoredRepository } from '../services/set-back.ts';
 import { BackupError } from './backup-error.ts';
-import { readIfThere } from './read-if-there.ts';
 
 /** What the restored database is held against. */
 export interface FloorSources {

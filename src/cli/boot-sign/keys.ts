@@ -1,10 +1,10 @@
 import { X509Certificate } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
 import { writeFileDurably } from '../../core/durable-file.ts';
+import { readIfThere } from '../../core/errno.ts';
 import type { JsonObject } from '../../core/strict-json.ts';
 import { DEFAULT_SCRYPT_LOG_N } from '../../signing/keys/encrypted-key.ts';
-import { createKeyFile, isErrno, loadKeyFile } from '../../signing/keys/key-file.ts';
+import { createKeyFile, loadKeyFile } from '../../signing/keys/key-file.ts';
 import { SCHEMES, type Scheme } from '../../signing/public-key.ts';
 import { listKeyFiles } from '../../signing/repository/key-folder.ts';
 import {
@@ -128,11 +128,4 @@ async function listCertificates(layout: RepositoryLayout) {
     listed.push({ name, sha256, notAfter: certificate.validToDate.toISOString() });
   }
   return listed;
-}
-
-async function readIfThere(path: string): Promise<Uint8Array | undefined> {
-  return readFile(path).catch((error: unknown) => {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
-  });
 }

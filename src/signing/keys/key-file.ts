@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { writeFileDurably } from '../../core/durable-file.ts';
+import { isErrno } from '../../core/errno.ts';
 import { systemRandom } from '../../core/random.ts';
 import { createPrivateKeyFor, type Scheme } from '../public-key.ts';
 import { createKeySigner, type Signer } from '../signer.ts';
@@ -60,8 +61,4 @@ export async function openKeyFile(path: string, passphrase: string): Promise<Sig
     if (cause instanceof KeyError) throw new KeyError(cause.code, `${path}: ${cause.message}`, { cause });
     throw cause;
   }
-}
-
-export function isErrno(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
 }

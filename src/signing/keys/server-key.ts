@@ -2,9 +2,9 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject 
 import { open } from 'node:fs/promises';
 import { asciiBytes } from '../../core/bytes.ts';
 import { writeFileDurably } from '../../core/durable-file.ts';
+import { isErrno } from '../../core/errno.ts';
 import { ed25519KeyOf, keyIdOf, type TufKey } from '../public-key.ts';
 import { KeyError } from './key-error.ts';
-import { isErrno } from './key-file.ts';
 
 /** A key that a service holds itself: in a file of its own, unencrypted, since it must start unattended. */
 export interface ServerKey {

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { open, readFile } from 'node:fs/promises';
 import { writeFileDurably } from '../../core/durable-file.ts';
+import { isErrno } from '../../core/errno.ts';
 import { type ArtifactReference, referenceOf, verifyArtifact } from '../artifact.ts';
-import { isErrno } from '../keys/key-file.ts';
 import { artifactFile, type RepositoryLayout } from './layout.ts';
 import { RepositoryError } from './repository-error.ts';
 

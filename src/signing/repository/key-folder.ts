@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises';
-import { isErrno, loadKeyFile, openKeyFile } from '../keys/key-file.ts';
+import { isErrno } from '../../core/errno.ts';
+import { loadKeyFile, openKeyFile } from '../keys/key-file.ts';
 import { createKeyRoleSigner, type RoleSigner } from '../role-signer.ts';
 import type { Signer } from '../signer.ts';
 import { keyFile, type RepositoryLayout } from './layout.ts';

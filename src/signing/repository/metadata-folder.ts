@@ -2,8 +2,8 @@ import { readdir, readFile, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { asciiBytes } from '../../core/bytes.ts';
 import { syncFolder, writeFileDurably } from '../../core/durable-file.ts';
+import { readIfThere } from '../../core/errno.ts';
 import { isJsonObject, parseStrictJson } from '../../core/strict-json.ts';
-import { isErrno } from '../keys/key-file.ts';
 import type { MetadataFile } from '../tuf/draft.ts';
 import { type RepositoryChange, verifyChange } from '../tuf/finish-proposal.ts';
 import { rootFile } from '../tuf/root.ts';
@@ -101,10 +101,7 @@ async function writeJournal({ journal }: RepositoryLayout, change: RepositoryCha
 }
 
 async function readJournal({ journal }: RepositoryLayout): Promise<readonly MetadataFile[]> {
-  const bytes = await readFile(journal).catch((error: unknown) => {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
-  });
+  const bytes = await readIfThere(journal);
   if (bytes === undefined) return [];
   const document = parseStrictJson(bytes, { maxBytes: MAX_JOURNAL_BYTES, maxDepth: 2 });
   return Object.entries(isJsonObject(document) ? document : {}).map(([name, text]) => {

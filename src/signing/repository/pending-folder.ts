@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, unlink } from 'node:fs/promises';
 import { writeFileDurably } from '../../core/durable-file.ts';
-import { isErrno } from '../keys/key-file.ts';
+import { isErrno } from '../../core/errno.ts';
 import { TufError } from '../tuf/errors.ts';
 import { encodeProposal, type Proposal, parseProposal } from '../tuf/proposal.ts';
 import { pendingFile, type RepositoryLayout } from './layout.ts';

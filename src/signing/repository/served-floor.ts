@@ -1,9 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { asciiBytes } from '../../core/bytes.ts';
 import { writeFileDurably } from '../../core/durable-file.ts';
+import { readIfThere } from '../../core/errno.ts';
 import { CodedError, messageOf } from '../../core/errors.ts';
 import { isJsonObject, parseStrictJson } from '../../core/strict-json.ts';
-import { isErrno } from '../keys/key-file.ts';
 import { encodeSeenRoles, parseSeenRoles, type SeenRoles } from '../tuf/seen-metadata.ts';
 
 export class ServedFloorError extends CodedError<'served-floor-invalid'> {}
@@ -27,10 +26,7 @@ const MAX_BYTES = 1024 * 1024;
 export function createServedFloor(path: string): ServedFloor {
   return {
     async load() {
-      const bytes = await readFile(path).catch((error: unknown) => {
-        if (isErrno(error, 'ENOENT')) return undefined;
-        throw error;
-      });
+      const bytes = await readIfThere(path);
       return bytes && parseServedFloor(bytes, path);
     },
 

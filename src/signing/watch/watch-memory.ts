@@ -1,10 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import { asciiBytes } from '../../core/bytes.ts';
 import { writeFileDurably } from '../../core/durable-file.ts';
+import { readIfThere } from '../../core/errno.ts';
 import { CodedError, messageOf } from '../../core/errors.ts';
 import { isJsonObject, type JsonValue, parseStrictJson } from '../../core/strict-json.ts';
 import { referenceOf } from '../artifact.ts';
-import { isErrno } from '../keys/key-file.ts';
 import { isSha256Hex, isVersion } from '../names.ts';
 import { encodeSeenRoles, parseSeenRoles, type SeenRoles } from '../tuf/seen-metadata.ts';
 
@@ -28,10 +27,7 @@ export function emptyMemory(trustedRoot: Uint8Array): WatchMemory {
 
 /** @throws {WatchMemoryError} */
 export async function loadMemory(path: string, trustedRoot: Uint8Array): Promise<WatchMemory> {
-  const bytes = await readFile(path).catch((error: unknown) => {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
-  });
+  const bytes = await readIfThere(path);
   if (bytes === undefined) return emptyMemory(trustedRoot);
   const memory = parse(path, bytes);
   if (memory.rootSha256 === emptyMemory(trustedRoot).rootSha256) return memory;

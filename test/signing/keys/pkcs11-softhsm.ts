@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { isErrno } from '../../../src/signing/keys/key-file.ts';
+import { isErrno } from '../../../src/core/errno.ts';
 import type { ObjectRequest } from './pkcs11-objects.ts';
 
 const run = promisify(execFile);
