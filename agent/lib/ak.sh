@@ -13,7 +13,8 @@ AK_MAKING=8002000001314000000b${WIRE_NO_PASSWORD}000400000000
 ak_load() {
   ak_generation=$1
   ak_unique=$(printf 'bootward ak v1%s' "$ak_generation" | sha256sum)
-  ak_ask 'make the attestation key' "${AK_MAKING}0038${AK_TEMPLATE}0020${ak_unique%% *}0000000000000000"
+  ak_unique=${ak_unique%% *}
+  ak_ask 'make the attestation key' "${AK_MAKING}0038${AK_TEMPLATE}0020${ak_unique}0000000000000000"
   ak_rest=${wire_answers# ????????????????}
   ak_handle=${wire_answers# }
   ak_handle=${ak_handle%"${ak_handle#????????}"}
@@ -23,7 +24,7 @@ ak_load() {
   ak_name=$(last_of 72 "${ak_rest%0000??0000}")
   case $ak_public-$ak_name in
     00??"$AK_TEMPLATE"*-0022000b*) ak_name=${ak_name#0022} ;;
-    *) ak_fail "The TPM makes another attestation key than it was asked for." ;;
+    *) stop tpm-failed "The TPM makes another attestation key than it was asked for." ;;
   esac
   ak_ask 'save the attestation key' "800100000162$ak_handle" "800100000165$ak_handle"
   ak_saved=${wire_answers# }
@@ -87,7 +88,7 @@ ak_give_to_tools() {
   ak_context=$tpm/ak.ctx
   {
     printf '\040\000'
-    printf 'bootward ak v1%s' "$ak_generation" | openssl dgst -sha256 -binary
+    unhex "$ak_unique"
     head -c 226 /dev/zero
   } >"$tpm/ak.unique"
   tpm_require 'make the attestation key' createprimary -Q -C e -G ecc256:ecdsa-sha256:null \
@@ -98,10 +99,5 @@ ak_give_to_tools() {
 ak_ask() { # WORDS COMMAND...
   ak_purpose=$1
   shift
-  wire_ask "$@" || ak_fail "The TPM does not $ak_purpose: $(wire_complaint)"
-}
-
-ak_fail() { # WORDS
-  wire_close
-  stop tpm-failed "$1"
+  wire_ask "$@" || stop tpm-failed "The TPM does not $ak_purpose: $(wire_complaint)"
 }

@@ -45,8 +45,10 @@ await() {
   end_attempt wait "$EXIT_WAIT" "$@"
 }
 
-# What ended it is left for whoever asked, in a line for a program and one for a person.
+# What ended it is left for whoever asked, in a line for a program and one for a person. A conversation with the TPM
+# that is open ends here, too.
 end_attempt() {
+  wire_close
   ending=$1 ending_status=$2 ending_code=$3
   shift 3
   mark "$ending" "code=$ending_code"

@@ -101,7 +101,7 @@ floor_open_session() {
   floor_rest=${wire_answers# ????????}
   case $floor_rest in
     "0022$floor_key_name "*) ;;
-    *) floor_fail "The TPM names the floor key otherwise than this stage-0 was told: its floor-key is not of one piece." ;;
+    *) stop floor-failed "The TPM names the floor key otherwise than this stage-0 was told: its floor-key is not of one piece." ;;
   esac
   floor_handle=${wire_answers%"$floor_rest"}
   floor_handle=${floor_handle# }
@@ -152,24 +152,18 @@ floor_lock() {
     "800100000165$floor_session" "800100000165$floor_handle" "$FLOOR_READING"
   case $wire_answers in
     *" 000000420040${floor_next}0000"??0000) ;;
-    *) floor_fail "The TPM does not hold the floor record that was written to it." ;;
+    *) stop floor-failed "The TPM does not hold the floor record that was written to it." ;;
   esac
 }
 
 floor_ask() { # WORDS COMMAND...
   floor_purpose=$1
   shift
-  wire_ask "$@" || floor_fail "The TPM keeps no floor, it does not $floor_purpose: $(wire_complaint)"
+  wire_ask "$@" || stop floor-failed "The TPM keeps no floor, it does not $floor_purpose: $(wire_complaint)"
 }
 
 floor_fail_approval() { # WORDS
-  wire_close
   stop floor-approval-refused "The server's approval is not one of the floor key for what this machine has measured: $1"
-}
-
-floor_fail() { # WORDS
-  wire_close
-  stop floor-failed "$1"
 }
 
 # For what happens once in a machine's life: a tool does it.

@@ -72,7 +72,6 @@ floor_take_record() {
 }
 
 floor_unreadable() { # WORDS
-  wire_close
   stop floor-unreadable "The floor record of this machine cannot be read: $1"
 }
 
